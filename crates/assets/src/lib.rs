@@ -1,0 +1,1 @@
+//! The web assets, built by npm and embedded in the binary.

@@ -1,0 +1,1 @@
+//! Event log, rules, event patterns, targets and retries.

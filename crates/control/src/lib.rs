@@ -1,0 +1,1 @@
+//! What each operation does: one place for every change that a user can ask for.

@@ -1,0 +1,1 @@
+//! The viewers' HTTP: playlists, parts, blocking reload.

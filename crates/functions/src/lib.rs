@@ -1,0 +1,1 @@
+//! Lambda Runtime API, child processes with limits, logs.

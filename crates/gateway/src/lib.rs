@@ -1,0 +1,1 @@
+//! The AWS face: route, verify, decode, call control, encode.

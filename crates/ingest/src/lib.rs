@@ -1,0 +1,1 @@
+//! The encoders' side: sockets, TLS and deadlines around the protocol cores.

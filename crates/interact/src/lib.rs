@@ -1,0 +1,1 @@
+//! Polls, answers and tallies.

@@ -1,0 +1,1 @@
+//! One owner task for each stream session, fan-out by published snapshots.

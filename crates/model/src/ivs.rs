@@ -1,0 +1,186 @@
+//! Channel, stream key, stream session. Source: model `ivs` 2020-07-14 (shapes Channel, StreamKey, StreamSession).
+
+use crate::{Secret, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Tags of a resource, by key.
+pub type Tags = BTreeMap<String, String>;
+
+/// How close to live viewers are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LatencyMode {
+    /// Parts of one second.
+    Normal,
+    /// Parts of 200 ms.
+    #[default]
+    Low,
+}
+
+/// What is made of the encoder's picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ChannelType {
+    /// Passed through, one rendition.
+    Basic,
+    /// Passed through at the top, with a ladder below it.
+    #[default]
+    Standard,
+    /// Re-encoded up to 480p.
+    AdvancedSd,
+    /// Re-encoded up to 720p.
+    AdvancedHd,
+}
+
+/// The durable resource that a broadcaster streams to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Channel {
+    /// Resource id, the last part of the ARN: 12 alphanumerics.
+    pub id: String,
+    /// `arn:aws:ivs:REGION:ACCOUNT:channel/ID`.
+    pub arn: String,
+    /// `[a-zA-Z0-9-_]*`, up to 128 characters, may be empty, need not be unique.
+    pub name: String,
+    /// How close to live viewers are kept.
+    pub latency_mode: LatencyMode,
+    /// What is made of the encoder's picture.
+    #[serde(rename = "type")]
+    pub channel_type: ChannelType,
+    /// Empty, or the preset of an advanced type.
+    #[serde(default)]
+    pub preset: String,
+    /// Whether playback needs a token.
+    #[serde(default)]
+    pub authorized: bool,
+    /// Whether RTMP without TLS is welcome from other machines.
+    #[serde(default)]
+    pub insecure_ingest: bool,
+    /// Empty, or the recording configuration in use.
+    #[serde(default)]
+    pub recording_configuration_arn: String,
+    /// Empty, or the restriction policy in use.
+    #[serde(default)]
+    pub playback_restriction_policy_arn: String,
+    /// SRT passphrase; made by the service.
+    pub srt_passphrase: Secret,
+    /// Tags, by key.
+    #[serde(default)]
+    pub tags: Tags,
+    /// When the channel was made.
+    pub created_at: Timestamp,
+}
+
+/// What an encoder shows to publish on a channel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamKey {
+    /// Resource id, the last part of the ARN.
+    pub id: String,
+    /// `arn:aws:ivs:REGION:ACCOUNT:stream-key/ID`.
+    pub arn: String,
+    /// The channel that it opens.
+    pub channel_arn: String,
+    /// The key itself.
+    pub value: Secret,
+    /// Tags, by key.
+    #[serde(default)]
+    pub tags: Tags,
+    /// When the key was made.
+    pub created_at: Timestamp,
+}
+
+/// How well the encoder keeps up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum StreamHealth {
+    /// Data arrives.
+    Healthy,
+    /// The encoder is connected or awaited, and no data arrives.
+    Starving,
+    /// Too early to say.
+    #[default]
+    Unknown,
+}
+
+/// One line of a session's history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamEvent {
+    /// `Session Created`, `Stream Start`, ….
+    pub name: String,
+    /// The event's detail-type, such as `IVS Stream State Change`.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// When it happened.
+    pub event_time: Timestamp,
+    /// Empty, or a code that says why.
+    #[serde(default)]
+    pub code: String,
+}
+
+/// The video track that the encoder sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VideoIngest {
+    /// RFC 6381, such as `avc1.42C028`.
+    pub codec: String,
+    /// The encoder's name from its metadata, or empty.
+    pub encoder: String,
+    /// Bits per second from its metadata, or 0.
+    pub target_bitrate: u64,
+    /// Frames per second from its metadata, or 0.
+    pub target_framerate: u64,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
+/// The audio track that the encoder sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AudioIngest {
+    /// RFC 6381, such as `mp4a.40.2`.
+    pub codec: String,
+    /// Bits per second from its metadata, or 0.
+    pub target_bitrate: u64,
+    /// Hz.
+    pub sample_rate: u32,
+    /// 1 mono, 2 stereo.
+    pub channels: u32,
+}
+
+/// One broadcast on a channel. Kept 60 days, also after its channel is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamSession {
+    /// `st-` and 23 alphanumerics.
+    pub stream_id: String,
+    /// The channel as it was when the stream went live.
+    pub channel: Channel,
+    /// When the session was made.
+    pub start_time: Timestamp,
+    /// Absent while it lasts.
+    pub end_time: Option<Timestamp>,
+    /// Whether Stream Start has happened.
+    #[serde(default)]
+    pub live: bool,
+    /// Newest last; at most 500.
+    #[serde(default)]
+    pub events: Vec<StreamEvent>,
+    /// What the encoder sent, once known.
+    pub video: Option<VideoIngest>,
+    /// What the encoder sent, once known.
+    pub audio: Option<AudioIngest>,
+    /// Whether a limit was broken or something failed.
+    #[serde(default)]
+    pub has_error_event: bool,
+}
+
+/// Most bytes of one `PutMetadata` payload (service quota "metadata payload": 1 KB).
+pub const METADATA_BYTES_MAX: usize = 1024;
+/// `PutMetadata` calls a second and channel (service quota).
+pub const METADATA_CALLS_PER_SECOND: usize = 5;
+/// Events kept in a session (`truncatedEvents` of GetStreamSession).
+pub const SESSION_EVENTS_MAX: usize = 500;
+
+/// Whether `name` may be the name of an IVS resource: `[a-zA-Z0-9-_]*`, up to 128 characters.
+pub fn is_valid_name(name: &str) -> bool {
+    name.len() <= 128 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}

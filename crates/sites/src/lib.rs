@@ -1,0 +1,1 @@
+//! Buckets, objects, policies and website hosting.

@@ -1,0 +1,1 @@
+//! From template to graph to resources: parse, plan, apply, roll back, delete, resume.
