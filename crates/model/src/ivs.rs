@@ -1,6 +1,6 @@
 //! Channel, stream key, stream session. Source: model `ivs` 2020-07-14 (shapes Channel, StreamKey, StreamSession).
 
-use crate::{Secret, Timestamp};
+use crate::{Realm, Secret, Timestamp, id};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,6 +33,52 @@ pub enum ChannelType {
     AdvancedHd,
 }
 
+/// What viewers' media lies in, as IVS names it. Headwater serves fragmented MP4 to all players; the setting is kept
+/// because multitrack input asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContainerFormat {
+    /// MPEG-TS.
+    #[default]
+    #[serde(rename = "TS")]
+    Ts,
+    /// CMAF.
+    #[serde(rename = "FRAGMENTED_MP4")]
+    FragmentedMp4,
+}
+
+/// Whether an encoder may or must send its own ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum MultitrackPolicy {
+    /// Single-track encoders are welcome too.
+    Allow,
+    /// Only multitrack encoders are welcome.
+    Require,
+}
+
+/// Largest picture of a multitrack ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MaximumResolution {
+    /// 480p.
+    Sd,
+    /// 720p.
+    Hd,
+    /// 1080p.
+    FullHd,
+}
+
+/// How several tracks from one encoder are taken (Enhanced RTMP).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MultitrackInput {
+    /// Whether they are taken at all.
+    pub enabled: bool,
+    /// Given when enabled.
+    pub policy: Option<MultitrackPolicy>,
+    /// Given when enabled.
+    pub maximum_resolution: Option<MaximumResolution>,
+}
+
 /// The durable resource that a broadcaster streams to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Channel {
@@ -62,6 +108,18 @@ pub struct Channel {
     /// Empty, or the restriction policy in use.
     #[serde(default)]
     pub playback_restriction_policy_arn: String,
+    /// Empty, or the ad configuration in use.
+    #[serde(default)]
+    pub ad_configuration_arn: String,
+    /// Empty, or the failover slate in use.
+    #[serde(default)]
+    pub failover_slate_configuration_arn: String,
+    /// How several tracks from one encoder are taken.
+    #[serde(default)]
+    pub multitrack: MultitrackInput,
+    /// What viewers' media lies in.
+    #[serde(default)]
+    pub container_format: ContainerFormat,
     /// SRT passphrase; made by the service.
     pub srt_passphrase: Secret,
     /// Tags, by key.
@@ -69,6 +127,32 @@ pub struct Channel {
     pub tags: Tags,
     /// When the channel was made.
     pub created_at: Timestamp,
+}
+
+impl Channel {
+    /// A channel with fresh random id and passphrase and the defaults of `CreateChannel`.
+    pub fn new(realm: &Realm, name: impl Into<String>, created_at: Timestamp) -> Self {
+        let id = id::resource_id();
+        Channel {
+            arn: realm.ivs_arn("channel", &id),
+            id,
+            name: name.into(),
+            latency_mode: LatencyMode::default(),
+            channel_type: ChannelType::default(),
+            preset: String::new(),
+            authorized: false,
+            insecure_ingest: false,
+            recording_configuration_arn: String::new(),
+            playback_restriction_policy_arn: String::new(),
+            ad_configuration_arn: String::new(),
+            failover_slate_configuration_arn: String::new(),
+            multitrack: MultitrackInput::default(),
+            container_format: ContainerFormat::default(),
+            srt_passphrase: Secret::new(id::random_alphanumeric(SRT_PASSPHRASE_LENGTH)),
+            tags: Tags::new(),
+            created_at,
+        }
+    }
 }
 
 /// What an encoder shows to publish on a channel.
@@ -87,6 +171,21 @@ pub struct StreamKey {
     pub tags: Tags,
     /// When the key was made.
     pub created_at: Timestamp,
+}
+
+impl StreamKey {
+    /// A key with fresh random id and value.
+    pub fn new(realm: &Realm, channel_arn: impl Into<String>, created_at: Timestamp) -> Self {
+        let id = id::resource_id();
+        StreamKey {
+            arn: realm.ivs_arn("stream-key", &id),
+            id,
+            channel_arn: channel_arn.into(),
+            value: Secret::new(id::stream_key_value(&realm.region)),
+            tags: Tags::new(),
+            created_at,
+        }
+    }
 }
 
 /// How well the encoder keeps up.
@@ -173,6 +272,14 @@ pub struct StreamSession {
     pub has_error_event: bool,
 }
 
+/// Characters of an SRT passphrase, as in the samples of IVS' documentation; SRT itself takes 10 to 79.
+const SRT_PASSPHRASE_LENGTH: usize = 69;
+/// Characters of a name.
+pub const NAME_LENGTH_MAX: usize = 128;
+/// Tags of one resource.
+pub const TAGS_MAX: usize = 50;
+/// Days that a stream session is kept, also after its channel is gone.
+pub const SESSION_DAYS_KEPT: i64 = 60;
 /// Most bytes of one `PutMetadata` payload (service quota "metadata payload": 1 KB).
 pub const METADATA_BYTES_MAX: usize = 1024;
 /// `PutMetadata` calls a second and channel (service quota).
@@ -182,5 +289,5 @@ pub const SESSION_EVENTS_MAX: usize = 500;
 
 /// Whether `name` may be the name of an IVS resource: `[a-zA-Z0-9-_]*`, up to 128 characters.
 pub fn is_valid_name(name: &str) -> bool {
-    name.len() <= 128 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    name.len() <= NAME_LENGTH_MAX && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
