@@ -1,0 +1,443 @@
+//! Configuration: one table of settings, three layers over the defaults, every value with its origin.
+//!
+//! `headwater.toml` lies over the defaults, `HEADWATER_*` variables over the file, flags over the variables. Unknown
+//! keys are refused. [`Config`] is the typed result; it is parsed once and cut up into the parts that use it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use headwater_model::Realm;
+
+/// One setting: where it may be given and what it means.
+pub struct Setting {
+    /// Dotted key in the file.
+    pub key: &'static str,
+    /// What it is when nobody says otherwise.
+    pub default: &'static str,
+    /// One line for `config --explain`.
+    pub meaning: &'static str,
+}
+
+const fn setting(key: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, default, meaning }
+}
+
+/// Every setting there is.
+pub const SETTINGS: &[Setting] = &[
+    setting("data", "", "folder that holds everything; default: the XDG data folder + /headwater"),
+    setting("listen.api", "127.0.0.1:4566", "AWS-compatible services and the native API"),
+    setting("listen.web", "0.0.0.0:8080", "playback, sites, player script, answers"),
+    setting("listen.rtmp", "0.0.0.0:1935", "RTMP from encoders"),
+    setting("listen.tls", "auto", "RTMPS and HTTPS on one port; auto: 0.0.0.0:443, else 0.0.0.0:8443; off"),
+    setting("host", "localhost", "host name that encoders and viewers use"),
+    setting("web_url", "", "address of the web listener as viewers see it; default: from host and port"),
+    setting("realm.region", "us-east-1", "Region name in ARNs and signatures"),
+    setting("realm.account", "000000000000", "twelve-digit account id in ARNs"),
+    setting("ingest.insecure", "loopback", "who may publish without TLS on any channel: loopback, everybody, nobody"),
+    setting("live.reconnect_window_ms", "30000", "how long a stream waits for its encoder, 0-300000"),
+    setting("functions.python", "", "Python interpreter; default: the one in the data folder, else python3"),
+    setting("functions.node", "", "Node.js interpreter; default: node"),
+    setting("functions.retry_delays_s", "60,120", "waits before the tries of a failed asynchronous invocation"),
+    setting("log.filter", "info", "what is logged: a level, or tracing directives"),
+    setting("log.format", "text", "text or json"),
+];
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The table above.
+    Default,
+    /// This file.
+    File(PathBuf),
+    /// This variable.
+    Environment(String),
+    /// This flag.
+    Flag(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File(path) => write!(f, "{}", path.display()),
+            Origin::Environment(name) => write!(f, "${name}"),
+            Origin::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Why the configuration cannot be used. Each is a sentence that says where, what and what instead.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{}: not valid TOML", path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// There is no such setting.
+    #[error("{origin}: there is no setting {key:?}{}", hint.as_ref().map(|h| format!("; did you mean {h:?}?")).unwrap_or_default())]
+    Unknown {
+        /// What was written.
+        key: String,
+        /// Where.
+        origin: Origin,
+        /// The nearest setting.
+        hint: Option<String>,
+    },
+    /// A value of the wrong form.
+    #[error("{origin}: {key} = {value:?}, expected {expected}")]
+    Value {
+        /// Which setting.
+        key: String,
+        /// What was written.
+        value: String,
+        /// Where.
+        origin: Origin,
+        /// What would do.
+        expected: &'static str,
+    },
+}
+
+/// Values with their origins, before they are typed.
+#[derive(Debug)]
+pub struct Layers {
+    values: BTreeMap<&'static str, (String, Origin)>,
+}
+
+impl Layers {
+    /// The defaults alone.
+    pub fn defaults() -> Self {
+        Layers { values: SETTINGS.iter().map(|s| (s.key, (s.default.to_string(), Origin::Default))).collect() }
+    }
+
+    /// Lays a file over what is there.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it cannot be read, is not TOML or names an unknown setting.
+    pub fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|source| ConfigError::Syntax { path: path.into(), source: Box::new(source) })?;
+        let mut flat = Vec::new();
+        flatten("", &toml::Value::Table(table), &mut flat);
+        for (key, value) in flat {
+            self.set(&key, value, Origin::File(path.into()))?;
+        }
+        Ok(())
+    }
+
+    /// Lays `HEADWATER_*` variables over what is there: `HEADWATER_LISTEN_API` sets `listen.api`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unknown`] for a variable that names no setting.
+    pub fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) -> Result<(), ConfigError> {
+        for (name, value) in variables {
+            let Some(rest) = name.strip_prefix("HEADWATER_") else { continue };
+            // Flags read these themselves.
+            if matches!(rest, "CONFIG" | "ENDPOINT") {
+                continue;
+            }
+            let key = SETTINGS.iter().find(|s| variable(s.key) == name).map(|s| s.key.to_string());
+            let key = key.unwrap_or_else(|| rest.to_ascii_lowercase());
+            self.set(&key, value, Origin::Environment(name))?;
+        }
+        Ok(())
+    }
+
+    /// Lays one flag over what is there.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unknown`] if there is no such setting.
+    pub fn flag(&mut self, key: &str, value: Option<String>) -> Result<(), ConfigError> {
+        match value {
+            Some(value) => self.set(key, value, Origin::Flag(format!("--{}", key.replace(['.', '_'], "-")))),
+            None => Ok(()),
+        }
+    }
+
+    fn set(&mut self, key: &str, value: String, origin: Origin) -> Result<(), ConfigError> {
+        match SETTINGS.iter().find(|s| s.key == key) {
+            Some(setting) => {
+                self.values.insert(setting.key, (value, origin));
+                Ok(())
+            }
+            None => {
+                let nearest = SETTINGS.iter().map(|s| (distance(s.key, key), s.key)).min();
+                let hint = nearest.filter(|(d, _)| *d <= 4).map(|(_, k)| k.to_string());
+                Err(ConfigError::Unknown { key: key.into(), origin, hint })
+            }
+        }
+    }
+
+    /// Every effective value, in the table's order: setting, value, origin.
+    pub fn explain(&self) -> impl Iterator<Item = (&'static Setting, &str, &Origin)> {
+        SETTINGS.iter().filter_map(|s| self.values.get(s.key).map(|(value, origin)| (s, value.as_str(), origin)))
+    }
+
+    fn get(&self, key: &str) -> (&str, &Origin) {
+        let (value, origin) = self.values.get(key).expect("every key asked for stands in SETTINGS");
+        (value, origin)
+    }
+
+    fn parse<T>(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, ConfigError> {
+        let (value, origin) = self.get(key);
+        parse(value).ok_or_else(|| ConfigError::Value {
+            key: key.into(),
+            value: value.into(),
+            origin: origin.clone(),
+            expected,
+        })
+    }
+}
+
+/// The variable that sets a key.
+fn variable(key: &str) -> String {
+    format!("HEADWATER_{}", key.replace('.', "_").to_ascii_uppercase())
+}
+
+fn flatten(prefix: &str, value: &toml::Value, out: &mut Vec<(String, String)>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                flatten(&key, value, out);
+            }
+        }
+        toml::Value::String(text) => out.push((prefix.into(), text.clone())),
+        toml::Value::Array(items) => {
+            let parts: Vec<String> = items.iter().map(|i| i.to_string().trim_matches('"').to_string()).collect();
+            out.push((prefix.into(), parts.join(",")));
+        }
+        other => out.push((prefix.into(), other.to_string())),
+    }
+}
+
+/// Edits between two short texts (Levenshtein), for the hint.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (diagonal + usize::from(ca != *cb)).min(above + 1).min(row[j] + 1);
+            diagonal = above;
+        }
+    }
+    row[b.len()]
+}
+
+/// Which address the TLS listener takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsListen {
+    /// 0.0.0.0:443 if it may be bound, else 0.0.0.0:8443 and a warning.
+    Auto,
+    /// This one.
+    At(SocketAddr),
+    /// None.
+    Off,
+}
+
+/// Who may publish without TLS, whatever their channel says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InsecureIngest {
+    /// Encoders on this machine: their bytes never leave it.
+    Loopback,
+    /// Everybody.
+    Everybody,
+    /// Only channels with `InsecureIngest`.
+    Nobody,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The configuration, typed.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder that holds everything.
+    pub data: PathBuf,
+    /// AWS-compatible services and the native API.
+    pub listen_api: SocketAddr,
+    /// Playback, sites, player script, answers.
+    pub listen_web: SocketAddr,
+    /// RTMP.
+    pub listen_rtmp: SocketAddr,
+    /// RTMPS and HTTPS.
+    pub listen_tls: TlsListen,
+    /// Host name that encoders and viewers use.
+    pub host: String,
+    /// Address of the web listener as viewers see it, if it was given.
+    pub web_url: Option<String>,
+    /// Region and account.
+    pub realm: Realm,
+    /// Who may publish without TLS.
+    pub insecure_ingest: InsecureIngest,
+    /// How long a stream waits for its encoder.
+    pub reconnect_window: Duration,
+    /// Python interpreter, if it was given.
+    pub python: Option<PathBuf>,
+    /// Node.js interpreter, if it was given.
+    pub node: Option<PathBuf>,
+    /// Waits before the tries of a failed asynchronous invocation.
+    pub retry_delays: Vec<Duration>,
+    /// Tracing directives.
+    pub log_filter: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// Types the values.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] for the first value of a wrong form.
+    pub fn from_layers(layers: &Layers) -> Result<Config, ConfigError> {
+        let address = |key| layers.parse(key, "ADDRESS:PORT, such as 127.0.0.1:8080", |v| v.parse().ok());
+        let path = |key| layers.parse(key, "a path", |v| Some((!v.is_empty()).then(|| PathBuf::from(v))));
+        let data = layers.parse("data", "a path, or $HOME must be set", |v| {
+            if v.is_empty() { default_data_folder() } else { Some(PathBuf::from(v)) }
+        })?;
+        Ok(Config {
+            data,
+            listen_api: address("listen.api")?,
+            listen_web: address("listen.web")?,
+            listen_rtmp: address("listen.rtmp")?,
+            listen_tls: layers.parse("listen.tls", "auto, off or ADDRESS:PORT", |v| match v {
+                "auto" => Some(TlsListen::Auto),
+                "off" => Some(TlsListen::Off),
+                other => other.parse().ok().map(TlsListen::At),
+            })?,
+            host: layers.parse("host", "a host name", |v| is_host(v).then(|| v.to_string()))?,
+            web_url: layers.parse("web_url", "http://HOST[:PORT] or https://HOST[:PORT]", |v| {
+                let bare = v.trim_end_matches('/');
+                let known = bare.starts_with("http://") || bare.starts_with("https://");
+                if v.is_empty() { Some(None) } else { known.then(|| Some(bare.to_string())) }
+            })?,
+            realm: Realm {
+                region: layers.parse("realm.region", "letters, digits and hyphens", |v| {
+                    let good = !v.is_empty() && v.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+                    good.then(|| v.to_string())
+                })?,
+                account: layers.parse("realm.account", "twelve digits", |v| {
+                    (v.len() == 12 && v.bytes().all(|b| b.is_ascii_digit())).then(|| v.to_string())
+                })?,
+            },
+            insecure_ingest: layers.parse("ingest.insecure", "loopback, everybody or nobody", |v| match v {
+                "loopback" => Some(InsecureIngest::Loopback),
+                "everybody" => Some(InsecureIngest::Everybody),
+                "nobody" => Some(InsecureIngest::Nobody),
+                _ => None,
+            })?,
+            reconnect_window: layers.parse("live.reconnect_window_ms", "milliseconds, 0-300000", |v| {
+                v.parse().ok().filter(|ms| *ms <= 300_000).map(Duration::from_millis)
+            })?,
+            python: path("functions.python")?,
+            node: path("functions.node")?,
+            retry_delays: layers.parse("functions.retry_delays_s", "up to two numbers, such as 60,120", |v| {
+                let delays: Option<Vec<Duration>> =
+                    v.split(',').map(|part| part.trim().parse().ok().map(Duration::from_secs)).collect();
+                delays.filter(|delays| delays.len() <= 2)
+            })?,
+            log_filter: layers.parse("log.filter", "a level or tracing directives", |v| {
+                v.parse::<tracing_subscriber::filter::Targets>().ok().map(|_| v.to_string())
+            })?,
+            log_format: layers.parse("log.format", "text or json", |v| match v {
+                "text" => Some(LogFormat::Text),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            })?,
+        })
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok()
+        || (!text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.'))
+}
+
+fn default_data_folder() -> Option<PathBuf> {
+    let xdg = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = xdg.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")))?;
+    Some(base.join("headwater"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn with_file(text: &str) -> Result<Layers, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("headwater.toml");
+        std::fs::write(&path, text).unwrap();
+        let mut layers = Layers::defaults();
+        layers.file(&path)?;
+        Ok(layers)
+    }
+
+    #[test]
+    fn later_layers_lie_over_earlier_ones_and_say_so() {
+        let mut layers = with_file("host = \"a.example\"\n[listen]\napi = \"127.0.0.1:1\"\nweb = \"127.0.0.1:2\"\n").unwrap();
+        let variables = [("HEADWATER_LISTEN_WEB", "127.0.0.1:3"), ("HEADWATER_LISTEN_RTMP", "127.0.0.1:4")];
+        layers.environment(variables.iter().map(|(k, v)| (k.to_string(), v.to_string()))).unwrap();
+        layers.flag("listen.rtmp", Some("127.0.0.1:5".into())).unwrap();
+        let config = Config::from_layers(&layers).unwrap();
+        assert_eq!(config.host, "a.example");
+        assert_eq!(config.listen_api.port(), 1);
+        assert_eq!(config.listen_web.port(), 3);
+        assert_eq!(config.listen_rtmp.port(), 5);
+        let origin = layers.explain().find(|(s, ..)| s.key == "listen.rtmp").map(|(.., o)| o.to_string());
+        assert_eq!(origin.as_deref(), Some("--listen-rtmp"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_one() {
+        let error = with_file("[listen]\napy = \"127.0.0.1:1\"\n").unwrap_err();
+        assert!(error.to_string().ends_with("there is no setting \"listen.apy\"; did you mean \"listen.api\"?"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_says_what_was_expected() {
+        let layers = with_file("[live]\nreconnect_window_ms = 300001\n").unwrap();
+        let error = Config::from_layers(&layers).unwrap_err().to_string();
+        assert!(error.ends_with("live.reconnect_window_ms = \"300001\", expected milliseconds, 0-300000"), "{error}");
+    }
+
+    #[test]
+    fn every_default_is_valid() {
+        let mut layers = Layers::defaults();
+        layers.flag("data", Some("/tmp/x".into())).unwrap();
+        Config::from_layers(&layers).unwrap();
+    }
+}
