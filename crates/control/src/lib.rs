@@ -1,1 +1,131 @@
 //! What each operation does: one place for every change that a user can ask for.
+//!
+//! [`Control`] holds what operations work on. An operation is an `async fn` in its service's module that takes
+//! `&Control` and a typed input and returns a typed output or an [`Error`] of the domain; no HTTP, no wire names.
+//! The gateway, the providers of stack resources and the native API all call the same functions.
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | [`ivs`] | channels, stream keys, streams, timed metadata |
+//! | [`sessions`] | the journal of stream sessions: records and events, written together |
+//! | [`iam`] | roles, users, access keys, policies; what a principal may do |
+//! | [`credentials`] | access keys by id, the root key, temporary keys of roles |
+//! | [`delivery`] | brings events to the targets of rules |
+//! | [`events`], [`logs`] | rules and targets; log groups |
+//! | [`lambda`] | functions |
+//! | [`stacks`] | providers of the resource types, stack operations |
+//! | [`s3`] | buckets and objects |
+//!
+//! Construction order, which [`Parts`] asks for: the store, then [`credentials::Credentials`] and
+//! [`sessions::Sessions`] (they need only the store), then the rooms that call them (functions, the live hub), then
+//! [`Control`].
+
+pub mod credentials;
+pub mod delivery;
+mod error;
+pub mod events;
+pub mod iam;
+pub mod ivs;
+pub mod lambda;
+pub mod logs;
+pub mod s3;
+pub mod sessions;
+pub mod stacks;
+
+pub use error::Error;
+
+use credentials::Credentials;
+use headwater_model::Realm;
+use headwater_store::{Blobs, Store};
+use std::sync::Arc;
+
+/// Where this server is reached, as it appears in answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The AWS-compatible listener, such as `http://127.0.0.1:4566`; no slash at its end.
+    pub api_url: String,
+    /// The viewers' listener, such as `http://localhost:8080`; no slash at its end.
+    pub web_url: String,
+    /// Host name that encoders connect to, such as `localhost`.
+    pub ingest_host: String,
+    /// Port of plain RTMP.
+    pub rtmp_port: u16,
+    /// Port of RTMPS and HTTPS.
+    pub tls_port: u16,
+}
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        Endpoints {
+            api_url: "http://127.0.0.1:4566".into(),
+            web_url: "http://localhost:8080".into(),
+            ingest_host: "localhost".into(),
+            rtmp_port: 1935,
+            tls_port: 443,
+        }
+    }
+}
+
+/// What a [`Control`] is made of.
+pub struct Parts {
+    /// Region and account.
+    pub realm: Realm,
+    /// Where this server is reached.
+    pub endpoints: Endpoints,
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// Bytes of objects.
+    pub blobs: Blobs,
+    /// Access keys.
+    pub credentials: Credentials,
+}
+
+/// The operations' view of the server. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    metadata_rate: ivs::MetadataRate,
+}
+
+impl Control {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Control(Arc::new(Inner { parts, metadata_rate: ivs::MetadataRate::default() }))
+    }
+
+    /// Region and account.
+    pub fn realm(&self) -> &Realm {
+        &self.0.parts.realm
+    }
+
+    /// Where this server is reached.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.0.parts.endpoints
+    }
+
+    /// Durable state.
+    pub fn store(&self) -> &dyn Store {
+        &*self.0.parts.store
+    }
+
+    /// Durable state, to be kept.
+    pub fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.0.parts.store)
+    }
+
+    /// Bytes of objects.
+    pub fn blobs(&self) -> &Blobs {
+        &self.0.parts.blobs
+    }
+
+    /// Access keys.
+    pub fn credentials(&self) -> &Credentials {
+        &self.0.parts.credentials
+    }
+
+    pub(crate) fn metadata_rate(&self) -> &ivs::MetadataRate {
+        &self.0.metadata_rate
+    }
+}

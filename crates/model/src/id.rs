@@ -3,6 +3,7 @@
 use rand::Rng;
 
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const UPPER_ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const LOWER_ALPHANUMERIC: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
 /// `length` characters of `[A-Za-z0-9]` from the thread's cryptographic generator.
@@ -13,6 +14,11 @@ pub fn random_alphanumeric(length: usize) -> String {
 /// `length` characters of `[a-z0-9]`.
 pub fn random_lower_alphanumeric(length: usize) -> String {
     random_from(LOWER_ALPHANUMERIC, length)
+}
+
+/// `length` characters of `[A-Z2-7]`, the alphabet of access key and role ids.
+pub fn random_upper_alphanumeric(length: usize) -> String {
+    random_from(UPPER_ALPHANUMERIC, length)
 }
 
 /// Resource id of a channel or stream key: 12 alphanumerics.

@@ -1,0 +1,146 @@
+//! Access keys: the root key, keys by id, temporary keys of roles.
+
+use crate::Error;
+use headwater_model::iam::{AccessKey, Principal, Role};
+use headwater_model::{Realm, Secret, Timestamp, id};
+use headwater_store::{Batch, Document, Select, Store};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Shortest life of a temporary key, seconds (STS, `AssumeRole`).
+pub const SESSION_S_MIN: u32 = 900;
+/// Longest life of a temporary key, seconds (STS, `AssumeRole`).
+pub const SESSION_S_MAX: u32 = 43_200;
+
+/// Access keys, kept in the store. Cheap to clone; needs nothing but the store.
+#[derive(Clone)]
+pub struct Credentials {
+    realm: Realm,
+    store: Arc<dyn Store>,
+}
+
+/// Which access key is the owner's. One record.
+#[derive(Serialize, Deserialize)]
+struct RootKey {
+    access_key_id: String,
+}
+
+impl Document for RootKey {
+    const KIND: &'static str = "root-key";
+    fn id(&self) -> String {
+        "root".into()
+    }
+}
+
+impl Credentials {
+    /// Keys over the store.
+    pub fn new(realm: Realm, store: Arc<dyn Store>) -> Self {
+        Credentials { realm, store }
+    }
+
+    /// The owner's key; made at random the first time.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn root(&self) -> Result<AccessKey, Error> {
+        loop {
+            if let Some(root) = headwater_store::find::<RootKey>(&*self.store, "root").await?
+                && let Some(key) = headwater_store::find(&*self.store, &root.access_key_id).await?
+            {
+                return Ok(key);
+            }
+            let key = new_key("AKIA", Principal::Root);
+            let mut batch = Batch::new();
+            batch.insert(&key)?.insert(&RootKey { access_key_id: key.access_key_id.clone() })?;
+            match self.store.commit(batch).await {
+                Ok(_) => return Ok(key),
+                // Another start of the same data folder was first.
+                Err(headwater_store::Error::Exists { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The key with this id, if there is one; also one that has expired.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn access_key(&self, access_key_id: &str) -> Result<Option<AccessKey>, Error> {
+        Ok(headwater_store::find(&*self.store, access_key_id).await?)
+    }
+
+    /// A long-lived key for a principal, stored.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn issue(&self, principal: Principal) -> Result<AccessKey, Error> {
+        let key = new_key("AKIA", principal);
+        let mut batch = Batch::new();
+        batch.insert(&key)?;
+        self.store.commit(batch).await?;
+        Ok(key)
+    }
+
+    /// A temporary key for a role of this account, stored.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such role; [`Error::Store`].
+    pub async fn role_session(
+        &self,
+        role_arn: &str,
+        session: &str,
+        ttl_s: u32,
+        now: Timestamp,
+    ) -> Result<AccessKey, Error> {
+        let name = role_arn.rsplit('/').next().unwrap_or_default();
+        let role = headwater_store::find::<Role>(&*self.store, name)
+            .await?
+            .filter(|role| role.arn == role_arn)
+            .ok_or_else(|| Error::not_found("role", role_arn))?;
+        let mut key = new_key("ASIA", Principal::Role { role: role.name, session: session.into() });
+        key.session_token = Some(Secret::new(id::random_alphanumeric(SESSION_TOKEN_LENGTH)));
+        key.expires_at = Some(now.plus_ms(i64::from(ttl_s) * 1000));
+        let mut batch = Batch::new();
+        batch.insert(&key)?;
+        self.store.commit(batch).await?;
+        Ok(key)
+    }
+
+    /// Removes temporary keys that have expired; returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn remove_expired(&self, now: Timestamp) -> Result<usize, Error> {
+        let select = Select { prefix: Some("ASIA".into()), ..Select::default() };
+        let keys: Vec<AccessKey> = headwater_store::list(&*self.store, select).await?;
+        let mut batch = Batch::new();
+        let mut removed = 0;
+        for key in keys.iter().filter(|key| key.expires_at.is_some_and(|end| end <= now)) {
+            batch.delete::<AccessKey>(&key.access_key_id);
+            removed += 1;
+        }
+        if removed > 0 {
+            self.store.commit(batch).await?;
+        }
+        Ok(removed)
+    }
+
+    /// Region and account that the keys are of.
+    pub fn realm(&self) -> &Realm {
+        &self.realm
+    }
+}
+
+/// Characters of a session token; random, so 64 of 62 make 381 bits.
+const SESSION_TOKEN_LENGTH: usize = 64;
+
+/// A key with random id and secret in AWS' lengths: 20 and 40 characters.
+fn new_key(prefix: &str, principal: Principal) -> AccessKey {
+    AccessKey {
+        access_key_id: format!("{prefix}{}", id::random_upper_alphanumeric(16)),
+        secret_access_key: Secret::new(id::random_alphanumeric(40)),
+        session_token: None,
+        expires_at: None,
+        principal,
+    }
+}

@@ -1,0 +1,1 @@
+//! Brings events to the targets of rules.

@@ -1,0 +1,1 @@
+//! Rules and targets of the default event bus.

@@ -1,0 +1,1 @@
+//! Roles, users, access keys and policies; what a principal may do.
