@@ -113,6 +113,11 @@ pub enum Write {
     },
     /// Appends a log line.
     Log(LogLine),
+    /// Removes all lines of a log group.
+    ClearLog {
+        /// Its name.
+        group: String,
+    },
     /// Stores an answer unless the viewer has answered this poll.
     Answer(Answer),
 }
@@ -199,6 +204,12 @@ impl Batch {
     /// Appends a log line.
     pub fn log(&mut self, line: LogLine) -> &mut Self {
         self.writes.push(Write::Log(line));
+        self
+    }
+
+    /// Removes all lines of a log group.
+    pub fn clear_log(&mut self, group: &str) -> &mut Self {
+        self.writes.push(Write::ClearLog { group: group.into() });
         self
     }
 
