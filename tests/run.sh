@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The end-to-end tests: pytest against the built binary, then a real browser. --quick leaves the browser out.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+: "${HEADWATER_BINARY:=$PWD/target/debug/headwater}"
+export HEADWATER_BINARY
+status=0
+.venv/bin/python -m pytest tests -q --timeout=180 -p no:cacheprovider "$(if [ "${1:-}" = --quick ]; then echo --deselect=tests/test_browser.py; else echo -ra; fi)" || status=$?
+exit "$status"
