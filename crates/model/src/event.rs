@@ -3,6 +3,7 @@
 use crate::{Realm, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// One event of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,13 +41,22 @@ impl Event {
 
 /// Whether a rule is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RuleState {
     /// Events are matched.
     #[default]
     Enabled,
     /// Events pass by.
     Disabled,
+    /// As `Enabled`: the events that it adds are CloudTrail's, and there are none here.
+    EnabledWithAllCloudtrailManagementEvents,
+}
+
+impl RuleState {
+    /// Whether events are matched.
+    pub fn matches_events(self) -> bool {
+        self != RuleState::Disabled
+    }
 }
 
 /// A rule of the default event bus.
@@ -64,9 +74,23 @@ pub struct Rule {
     /// Whether it is looked at.
     #[serde(default)]
     pub state: RuleState,
-    /// At most five.
+    /// At most [`Rule::TARGETS_MAX`].
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// A role that targets without one of their own would be reached with; kept for its owner.
+    #[serde(default)]
+    pub role_arn: Option<String>,
+    /// Who alone changes the rule, such as a native resource of a stack.
+    #[serde(default)]
+    pub managed_by: Option<String>,
+    /// Tags, by key.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Rule {
+    /// Targets of a rule (service quota "targets per rule").
+    pub const TARGETS_MAX: usize = 5;
 }
 
 /// Where a rule sends its events.
@@ -84,8 +108,30 @@ pub struct Target {
     pub delay_ms: u64,
     /// Tries after the first, 0–185.
     pub retry_attempts_max: Option<u32>,
-    /// Oldest event that is still delivered, 60–86400 s.
+    /// How long delivery is retried, 60–86400 s.
     pub event_age_s_max: Option<u32>,
+    /// The role that the target is reached with; kept for its owner.
+    #[serde(default)]
+    pub role_arn: Option<String>,
+    /// Where its owner wants dead letters; they are kept here, whatever it says.
+    #[serde(default)]
+    pub dead_letter_arn: Option<String>,
+}
+
+impl Target {
+    /// A target that gets whole events, at once, with the default retries.
+    pub fn new(id: impl Into<String>, arn: impl Into<String>) -> Self {
+        Target {
+            id: id.into(),
+            arn: arn.into(),
+            input: TargetInput::Event,
+            delay_ms: 0,
+            retry_attempts_max: None,
+            event_age_s_max: None,
+            role_arn: None,
+            dead_letter_arn: None,
+        }
+    }
 }
 
 /// What a target gets.
@@ -101,7 +147,7 @@ pub enum TargetInput {
     /// A template with named paths.
     Transformer {
         /// Name to JSONPath.
-        paths: std::collections::BTreeMap<String, String>,
+        paths: BTreeMap<String, String>,
         /// Text with `<name>` placeholders.
         template: String,
     },
