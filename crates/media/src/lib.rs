@@ -1,1 +1,29 @@
 //! The shared words of the live path: media time, tracks, access units, cues; FLV, fMP4 and ID3 in and out.
+//!
+//! No I/O and no clock. Parsers take bytes that a peer chose: each length is checked, each failure is a value.
+//!
+//! | module | what stands there | source |
+//! |---|---|---|
+//! | [`time`] | timescales, media time, wall-clock time | – |
+//! | [`track`] | tracks and access units | – |
+//! | [`codec`] | codec parameter sets: H.264, HEVC, AV1, AAC | ISO/IEC 14496-15, AV1-ISOBMFF, ISO/IEC 14496-3, RFC 6381 |
+//! | [`cue`] | timed metadata and its ID3 tag | ID3v2.4, "Carriage of ID3 Timed Metadata in CMAF" |
+//! | [`flv`] | what RTMP carries, demultiplexed | FLV 10.1, Enhanced RTMP v2 |
+//! | [`fmp4`] | init segments and fragments | ISO/IEC 14496-12, CMAF |
+//!
+//! Left out: multitrack of Enhanced RTMP (refused by name), HDR metadata packets (ignored), codecs other than those above (refused by name).
+
+pub mod bits;
+pub mod codec;
+pub mod cue;
+pub mod flv;
+pub mod fmp4;
+pub mod metadata;
+pub mod time;
+pub mod track;
+
+pub use codec::CodecConfig;
+pub use cue::{Cue, CueOwner};
+pub use metadata::StreamMetadata;
+pub use time::{MediaTime, Timescale, WallTime};
+pub use track::{AccessUnit, Keyframe, Track, TrackKind};
