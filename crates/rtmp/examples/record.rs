@@ -1,6 +1,8 @@
 //! Takes one publish over TCP and writes every byte that the encoder sent to a file: how the captures in `tests/data`
 //! were made. `cargo run -p headwater-rtmp --example record -- 127.0.0.1:1936 ffmpeg.rtmp`
 
+#![expect(clippy::disallowed_methods, reason = "a shell: it has the clock")]
+
 use headwater_rtmp::Server;
 use headwater_rtmp::server::{Capabilities, Deadlines, Event};
 use std::io::{Error, Read, Write};
