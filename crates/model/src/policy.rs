@@ -152,8 +152,18 @@ impl Policy {
         parse::document(document, parse::Kind::Trust)
     }
 
-    /// Whether every statement that allows something speaks of a resource that `covers` accepts. Bucket policies may
-    /// speak of their own bucket only.
+    /// Whether a statement grants something to everybody without a condition.
+    pub fn is_public(&self) -> bool {
+        self.statements.iter().any(|statement| {
+            let everybody = match &statement.principals {
+                Principals::Only(patterns) => patterns.contains(&PrincipalPattern::Everybody),
+                Principals::Attached | Principals::AllBut(_) => false,
+            };
+            statement.effect == Effect::Allow && everybody && statement.conditions.is_empty()
+        })
+    }
+
+    /// Whether `covers` accepts every resource that is named. A bucket's policy may speak of its own bucket only.
     pub fn resources_all(&self, covers: impl Fn(&Pattern) -> bool) -> bool {
         self.statements
             .iter()

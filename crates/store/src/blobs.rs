@@ -119,6 +119,12 @@ impl Blobs {
         got.bytes().await.map_err(BlobError::Engine)
     }
 
+    /// Names of all blobs in a folder, in no order. The names are as given when they were written.
+    pub fn names(&self, folder: &str) -> BoxStream<'static, Result<String, BlobError>> {
+        let listed = self.store.list(Some(&Path::from(folder)));
+        listed.map(|meta| meta.map(|meta| meta.location.to_string()).map_err(BlobError::Engine)).boxed()
+    }
+
     /// Removes bytes; missing ones are fine.
     ///
     /// # Errors
