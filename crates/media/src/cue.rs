@@ -76,7 +76,10 @@ mod tests {
         let tag = id3::Tag::read_from2(std::io::Cursor::new(&bytes)).unwrap();
         let private = tag
             .frames()
-            .find_map(|frame| frame.content().private())
+            .find_map(|frame| match frame.content() {
+                id3::Content::Private(private) => Some(private),
+                _ => None,
+            })
             .unwrap();
         assert_eq!(private.owner_identifier, "metadata.live-video.net");
         assert_eq!(private.private_data, payload.as_bytes());

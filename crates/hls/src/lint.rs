@@ -1,0 +1,1 @@
+//! The rules that playlists must keep, checked on the text alone.

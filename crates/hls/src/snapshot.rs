@@ -1,0 +1,295 @@
+//! What viewers read: an immutable picture of the window, made anew at each change.
+
+use bytes::Bytes;
+use headwater_media::{Track, WallTime};
+use std::sync::Arc;
+
+/// Parts that a client may ask for beyond the newest one before it is told that it is wrong. rfc8216bis, "Playlist Delivery Directives":
+/// the Advance Part Limit is 3 for part targets of a second or more, else ⌈3 / part target⌉; this is its value at 200 ms.
+pub const ADVANCE_PARTS_MAX: usize = 15;
+
+/// A part's place: the media sequence number of its segment and its index there, from 0.
+///
+/// A whole segment's place is that of its last part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Media sequence number.
+    pub msn: u64,
+    /// Index in the segment.
+    pub part: usize,
+}
+
+/// Whether what a client waits for is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Reach {
+    /// Answer now.
+    Ready,
+    /// Wait for another snapshot.
+    Pending,
+    /// Further ahead than a sound client asks for: 400.
+    TooFar,
+}
+
+/// One part: a `moof` with its `mdat`, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Headers (with `emsg` boxes), then the samples' payloads.
+    pub(crate) chunks: Vec<Bytes>,
+    pub(crate) bytes: u64,
+    /// Ticks of 90 kHz, rounded to nearest when the track has another scale.
+    pub(crate) duration: i64,
+    pub(crate) independent: bool,
+}
+
+impl Part {
+    /// The body as a list of buffers, in order.
+    pub fn chunks(&self) -> &[Bytes] {
+        &self.chunks
+    }
+
+    /// Length of the body.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Duration in microseconds, as the playlist states it.
+    pub fn duration_us(&self) -> i64 {
+        self.duration * 100 / 9
+    }
+
+    /// Whether it begins with a keyframe.
+    pub fn independent(&self) -> bool {
+        self.independent
+    }
+}
+
+/// One segment: its parts, one after another.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    pub(crate) msn: u64,
+    pub(crate) parts: Vec<Arc<Part>>,
+    /// Ticks of 90 kHz: the sum of its parts'.
+    pub(crate) duration: i64,
+    pub(crate) program_date_time: WallTime,
+    pub(crate) independent: bool,
+    /// Whether it is not continuous with the segment before.
+    pub(crate) discontinuity: bool,
+    /// How many discontinuities there were from the session's start to this segment, its own included.
+    pub(crate) discontinuities: u64,
+    pub(crate) init: u32,
+}
+
+impl Segment {
+    /// Media sequence number.
+    pub fn msn(&self) -> u64 {
+        self.msn
+    }
+
+    /// Its parts.
+    pub fn parts(&self) -> &[Arc<Part>] {
+        &self.parts
+    }
+
+    /// The body as buffers, in order.
+    pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
+        self.parts.iter().flat_map(|part| part.chunks.iter())
+    }
+
+    /// Length of the body.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+
+    /// Duration in microseconds.
+    pub fn duration_us(&self) -> i64 {
+        self.duration * 100 / 9
+    }
+
+    /// When its first frame was presented at the encoder, by the server's clock.
+    pub fn program_date_time(&self) -> WallTime {
+        self.program_date_time
+    }
+
+    /// Whether it begins with a keyframe.
+    pub fn independent(&self) -> bool {
+        self.independent
+    }
+
+    /// Whether it is not continuous with the segment before.
+    pub fn discontinuity(&self) -> bool {
+        self.discontinuity
+    }
+
+    /// Which init segment it needs.
+    pub fn init(&self) -> u32 {
+        self.init
+    }
+}
+
+/// A cue as the playlist mirrors it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DateRange {
+    /// The cue's id.
+    pub id: String,
+    /// The cue's owner.
+    pub class: &'static str,
+    /// The cue's presentation time.
+    pub start: WallTime,
+    /// The cue's payload.
+    pub payload: String,
+    /// The part whose `emsg` carries it.
+    pub position: Position,
+}
+
+/// The window at one revision. Viewers hold an `Arc` of it; it never changes.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(crate) epoch: String,
+    pub(crate) rendition: String,
+    pub(crate) revision: u64,
+    /// Milliseconds.
+    pub(crate) part_target_ms: i64,
+    /// Seconds.
+    pub(crate) target_duration_s: i64,
+    /// Closed segments, oldest first; the first few may have left the playlist and are kept for clients that still ask.
+    pub(crate) segments: Vec<Arc<Segment>>,
+    /// The segment that is being filled, if it has a part already.
+    pub(crate) open: Option<Arc<Segment>>,
+    pub(crate) next: Position,
+    pub(crate) inits: Vec<(u32, Bytes)>,
+    pub(crate) cues: Vec<Arc<DateRange>>,
+    pub(crate) ended: bool,
+    pub(crate) all_independent: bool,
+    pub(crate) video: Option<Track>,
+    pub(crate) audio: Option<Track>,
+    pub(crate) frame_rate_millis: Option<u32>,
+    /// Bits a second: what the encoder announced or the highest rate of a segment so far, whichever is more.
+    pub(crate) bandwidth: u64,
+    pub(crate) average_bandwidth: u64,
+}
+
+impl Snapshot {
+    /// The unguessable name of the stream session in media URLs.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// The rendition's name in media URLs.
+    pub fn rendition(&self) -> &str {
+        &self.rendition
+    }
+
+    /// Counts snapshots of the session from 1.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// PART-TARGET. Constant in a session.
+    pub fn part_target_ms(&self) -> i64 {
+        self.part_target_ms
+    }
+
+    /// EXT-X-TARGETDURATION. Constant in a session.
+    pub fn target_duration_s(&self) -> i64 {
+        self.target_duration_s
+    }
+
+    /// Whether the stream is over (EXT-X-ENDLIST).
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The newest part, or `None` if no part was ever published.
+    pub fn last(&self) -> Option<Position> {
+        let segment = self.open.as_ref().or(self.segments.last())?;
+        Some(Position {
+            msn: segment.msn,
+            part: segment.parts.len().saturating_sub(1),
+        })
+    }
+
+    /// The place that the next part will have.
+    pub fn next(&self) -> Position {
+        self.next
+    }
+
+    /// A closed segment.
+    pub fn segment(&self, msn: u64) -> Option<&Arc<Segment>> {
+        let first = self.segments.first()?.msn;
+        self.segments
+            .get(usize::try_from(msn.checked_sub(first)?).ok()?)
+    }
+
+    /// A part, of a closed segment or of the open one.
+    pub fn part(&self, position: Position) -> Option<&Arc<Part>> {
+        let segment = match &self.open {
+            Some(open) if open.msn == position.msn => open,
+            _ => self.segment(position.msn)?,
+        };
+        segment.parts.get(position.part)
+    }
+
+    /// An init segment.
+    pub fn init(&self, index: u32) -> Option<&Bytes> {
+        self.inits
+            .iter()
+            .find(|(known, _)| *known == index)
+            .map(|(_, bytes)| bytes)
+    }
+
+    /// The video track, if there is one.
+    pub fn video(&self) -> Option<&Track> {
+        self.video.as_ref()
+    }
+
+    /// The audio track, if there is one.
+    pub fn audio(&self) -> Option<&Track> {
+        self.audio.as_ref()
+    }
+
+    /// Frames in 1000 seconds, as announced or measured.
+    pub fn frame_rate_millis(&self) -> Option<u32> {
+        self.frame_rate_millis
+    }
+
+    /// The cues that the window still covers, oldest first.
+    pub fn cues(&self) -> &[Arc<DateRange>] {
+        &self.cues
+    }
+
+    /// Whether a blocking reload for `_HLS_msn` and `_HLS_part` can be answered. rfc8216bis, "Blocking Playlist Reload".
+    ///
+    /// Without a part, it waits for the whole segment. A part past the end of a closed segment means the first part of the next one.
+    pub fn reach(&self, msn: u64, part: Option<usize>) -> Reach {
+        if self.ended {
+            return Reach::Ready;
+        }
+        if msn < self.next.msn {
+            return match part {
+                Some(part) if msn + 1 == self.next.msn && self.next.part == 0 => {
+                    let parts = self.segment(msn).map_or(0, |segment| segment.parts.len());
+                    match part {
+                        part if part < parts => Reach::Ready,
+                        part if part < parts + ADVANCE_PARTS_MAX => Reach::Pending,
+                        _ => Reach::TooFar,
+                    }
+                }
+                _ => Reach::Ready,
+            };
+        }
+        if msn > self.next.msn + 1 {
+            return Reach::TooFar;
+        }
+        match part {
+            None => Reach::Pending,
+            Some(part) if msn == self.next.msn => match part {
+                part if part < self.next.part => Reach::Ready,
+                part if part < self.next.part + ADVANCE_PARTS_MAX => Reach::Pending,
+                _ => Reach::TooFar,
+            },
+            Some(part) if part < ADVANCE_PARTS_MAX => Reach::Pending,
+            Some(_) => Reach::TooFar,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What others see of a session that is live.
+
+use headwater_hls::Snapshot;
+use headwater_model::Timestamp;
+use headwater_model::ivs::{Channel, StreamHealth};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::sync::watch;
+
+/// A stream from its first playlist on; still there for a while after its end, for players that ask for it by epoch.
+#[derive(Debug)]
+pub struct LiveStream {
+    /// `st-…`.
+    pub stream_id: String,
+    /// The channel as it was when the session was made.
+    pub channel: Channel,
+    /// When the session was made.
+    pub started_at: Timestamp,
+    /// The unguessable name of the session in media URLs.
+    pub epoch: String,
+    /// The newest snapshot; clone it to wait for the next.
+    pub watch: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) health: AtomicU8,
+}
+
+impl LiveStream {
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.watch.borrow().clone()
+    }
+
+    /// How well the encoder keeps up.
+    pub fn health(&self) -> StreamHealth {
+        match self.health.load(Ordering::Relaxed) {
+            1 => StreamHealth::Healthy,
+            2 => StreamHealth::Starving,
+            _ => StreamHealth::Unknown,
+        }
+    }
+
+    pub(crate) fn set_health(&self, health: StreamHealth) {
+        let value = match health {
+            StreamHealth::Unknown => 0,
+            StreamHealth::Healthy => 1,
+            StreamHealth::Starving => 2,
+        };
+        self.health.store(value, Ordering::Relaxed);
+    }
+}
