@@ -1,0 +1,15 @@
+// The script for pages: `HeadwaterPlayer`, and the same object as `IVSPlayer` for pages written for IVS' web player.
+
+import * as player from "./index";
+
+const api = Object.freeze({ ...player });
+
+declare global {
+  interface Window {
+    HeadwaterPlayer: typeof api;
+    IVSPlayer: typeof api;
+  }
+}
+
+window.HeadwaterPlayer = api;
+window.IVSPlayer = api;

@@ -1,0 +1,32 @@
+// The player SDK: the API of IVS' web player, on hls.js, with what Headwater adds (`watch`, `getPhase`, `seekToLive`).
+//
+// Left out: `registerIVSTech` and `registerIVSQualityPlugin` (video.js plugs), ads (their events never fire), captions
+// (`TEXT_CUE`, text tracks) and SEI messages.
+
+import type { PlayerConfig } from "./api";
+import type { Engine, EngineNews, EngineOptions } from "./engine";
+import { HlsEngine } from "./hls-engine";
+import { NativeEngine } from "./native-engine";
+import { MediaPlayer, browserParts } from "./player";
+
+export * from "./api";
+export { MediaPlayer } from "./player";
+
+declare const __PLAYER_VERSION__: string;
+
+/** A value, not a function, as in IVS. */
+export const isPlayerSupported: boolean = HlsEngine.supported() || NativeEngine.supported();
+
+export function getVersion(): string {
+  return __PLAYER_VERSION__;
+}
+
+/** Throws where neither Media Source nor the browser's own HLS is at hand: ask `isPlayerSupported` first. */
+export function create(config: PlayerConfig = {}): MediaPlayer {
+  if (!isPlayerSupported) throw new Error("this browser plays neither Media Source nor HLS");
+  return new MediaPlayer(config, browserParts(makeEngine, getVersion()));
+}
+
+function makeEngine(video: HTMLVideoElement, options: EngineOptions, news: EngineNews): Engine {
+  return HlsEngine.supported() ? new HlsEngine(video, options, news) : new NativeEngine(video, options, news);
+}
