@@ -1,0 +1,979 @@
+//! The operations of the protocol, each a call of ours between two conversions.
+
+use super::checksum::{NAMES, Verifier};
+use super::convert::{
+    Keys, access_block, access_block_output, common_prefixes, conditions, etag, header,
+    kept_headers, length, listed_object, md5, metadata, only_null_version, range, some, timestamp,
+    website, website_output,
+};
+use super::guard::{Caller, denied};
+use super::{Face, convert};
+use crate::access::object_arn;
+use crate::buckets::CreateBucket;
+use crate::conditions::{ByteRange, Conditions, Outcome};
+use crate::listing::{LIST_MAX, ListObjects};
+use crate::objects::{Attributes, PutObject, Reading};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use headwater_model::bucket::Object;
+use headwater_store::BlobError;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use std::collections::BTreeMap;
+
+/// A request without a body writes no bytes.
+fn body(body: Option<StreamingBlob>) -> StreamingBlob {
+    body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()))
+}
+
+/// Bytes of ours as the body of an answer.
+fn stream(bytes: BoxStream<'static, Result<Bytes, BlobError>>) -> StreamingBlob {
+    let frames = bytes.map(|chunk| chunk.map(Frame::data));
+    StreamingBlob::from(s3s::Body::http_body_unsync(StreamBody::new(frames)))
+}
+
+fn number(value: u64) -> Option<i64> {
+    i64::try_from(value).ok()
+}
+
+fn limit(value: Option<i32>) -> S3Result<u32> {
+    match value {
+        None => Ok(LIST_MAX),
+        Some(value) => u32::try_from(value)
+            .map(|value| value.min(LIST_MAX))
+            .map_err(|_| s3_error!(InvalidArgument, "max-keys must not be negative")),
+    }
+}
+
+fn done<T: Default>() -> S3Result<S3Response<T>> {
+    Ok(S3Response::new(T::default()))
+}
+
+/// What a conditional read comes to.
+fn proceed(conditions: &Conditions, object: &Object) -> S3Result<()> {
+    match conditions.judge(object) {
+        Outcome::Proceed => Ok(()),
+        Outcome::NotModified => Err(s3_error!(NotModified)),
+        Outcome::Failed => Err(crate::Error::PreconditionFailed.into()),
+    }
+}
+
+impl Face {
+    /// The object that a copy reads, if the caller may read it.
+    async fn copy_source<T>(
+        &self,
+        req: &S3Request<T>,
+        source: &CopySource,
+    ) -> S3Result<(String, String)> {
+        let CopySource::Bucket {
+            bucket,
+            key,
+            version_id,
+        } = source
+        else {
+            return Err(s3_error!(
+                NotImplemented,
+                "access points are not implemented"
+            ));
+        };
+        only_null_version(version_id.as_deref())?;
+        let caller = req.extensions.get::<Caller>().ok_or_else(denied)?;
+        if !self
+            .permits(caller, bucket, "s3:GetObject", &object_arn(bucket, key))
+            .await?
+        {
+            return Err(denied());
+        }
+        Ok((bucket.to_string(), key.to_string()))
+    }
+}
+
+#[async_trait::async_trait]
+impl S3 for Face {
+    async fn list_buckets(
+        &self,
+        _req: S3Request<ListBucketsInput>,
+    ) -> S3Result<S3Response<ListBucketsOutput>> {
+        let buckets = self.sites.buckets().await?;
+        let buckets = buckets.into_iter().map(|bucket| Bucket {
+            name: Some(bucket.name),
+            creation_date: Some(timestamp(bucket.created_at)),
+            bucket_region: None,
+        });
+        let account = self.sites.realm().account.clone();
+        Ok(S3Response::new(ListBucketsOutput {
+            buckets: Some(buckets.collect()),
+            owner: Some(Owner {
+                id: Some(account),
+                display_name: None,
+            }),
+            ..Default::default()
+        }))
+    }
+
+    async fn create_bucket(
+        &self,
+        req: S3Request<CreateBucketInput>,
+    ) -> S3Result<S3Response<CreateBucketOutput>> {
+        let bucket = self
+            .sites
+            .create_bucket(CreateBucket {
+                name: req.input.bucket,
+                ..Default::default()
+            })
+            .await?;
+        Ok(S3Response::new(CreateBucketOutput {
+            location: Some(format!("/{}", bucket.name)),
+        }))
+    }
+
+    async fn head_bucket(
+        &self,
+        req: S3Request<HeadBucketInput>,
+    ) -> S3Result<S3Response<HeadBucketOutput>> {
+        self.sites.bucket(&req.input.bucket).await?;
+        Ok(S3Response::new(HeadBucketOutput {
+            bucket_region: Some(self.sites.realm().region.clone()),
+            ..Default::default()
+        }))
+    }
+
+    async fn delete_bucket(
+        &self,
+        req: S3Request<DeleteBucketInput>,
+    ) -> S3Result<S3Response<DeleteBucketOutput>> {
+        self.sites.delete_bucket(&req.input.bucket).await?;
+        done()
+    }
+
+    async fn get_bucket_location(
+        &self,
+        req: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        self.sites.bucket(&req.input.bucket).await?;
+        // The first Region has no name here.
+        let region = Some(self.sites.realm().region.clone()).filter(|region| region != "us-east-1");
+        Ok(S3Response::new(GetBucketLocationOutput {
+            location_constraint: region.map(BucketLocationConstraint::from),
+        }))
+    }
+
+    async fn get_bucket_versioning(
+        &self,
+        req: S3Request<GetBucketVersioningInput>,
+    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
+        self.sites.bucket(&req.input.bucket).await?;
+        done()
+    }
+
+    async fn get_bucket_policy(
+        &self,
+        req: S3Request<GetBucketPolicyInput>,
+    ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
+        let bucket = self.sites.bucket(&req.input.bucket).await?;
+        let Some(policy) = bucket.policy else {
+            return Err(s3_error!(
+                NoSuchBucketPolicy,
+                "The bucket policy does not exist"
+            ));
+        };
+        Ok(S3Response::new(GetBucketPolicyOutput {
+            policy: Some(policy.to_string()),
+        }))
+    }
+
+    async fn put_bucket_policy(
+        &self,
+        req: S3Request<PutBucketPolicyInput>,
+    ) -> S3Result<S3Response<PutBucketPolicyOutput>> {
+        let document = serde_json::from_str(&req.input.policy)
+            .map_err(|_| s3_error!(MalformedPolicy, "Policies must be valid JSON"))?;
+        self.sites.put_policy(&req.input.bucket, document).await?;
+        done()
+    }
+
+    async fn delete_bucket_policy(
+        &self,
+        req: S3Request<DeleteBucketPolicyInput>,
+    ) -> S3Result<S3Response<DeleteBucketPolicyOutput>> {
+        self.sites.delete_policy(&req.input.bucket).await?;
+        done()
+    }
+
+    async fn get_bucket_website(
+        &self,
+        req: S3Request<GetBucketWebsiteInput>,
+    ) -> S3Result<S3Response<GetBucketWebsiteOutput>> {
+        match self.sites.bucket(&req.input.bucket).await?.website {
+            Some(website) => Ok(S3Response::new(website_output(website))),
+            None => Err(s3_error!(
+                NoSuchWebsiteConfiguration,
+                "The specified bucket does not have a website configuration"
+            )),
+        }
+    }
+
+    async fn put_bucket_website(
+        &self,
+        req: S3Request<PutBucketWebsiteInput>,
+    ) -> S3Result<S3Response<PutBucketWebsiteOutput>> {
+        self.sites
+            .put_website(
+                &req.input.bucket,
+                Some(website(req.input.website_configuration)?),
+            )
+            .await?;
+        done()
+    }
+
+    async fn delete_bucket_website(
+        &self,
+        req: S3Request<DeleteBucketWebsiteInput>,
+    ) -> S3Result<S3Response<DeleteBucketWebsiteOutput>> {
+        self.sites.put_website(&req.input.bucket, None).await?;
+        done()
+    }
+
+    async fn get_bucket_tagging(
+        &self,
+        req: S3Request<GetBucketTaggingInput>,
+    ) -> S3Result<S3Response<GetBucketTaggingOutput>> {
+        let tags = self.sites.bucket(&req.input.bucket).await?.tags;
+        if tags.is_empty() {
+            return Err(s3_error!(NoSuchTagSet, "The TagSet does not exist"));
+        }
+        let tag_set = tags
+            .into_iter()
+            .map(|(key, value)| Tag {
+                key: Some(key),
+                value: Some(value),
+            })
+            .collect();
+        Ok(S3Response::new(GetBucketTaggingOutput { tag_set }))
+    }
+
+    async fn put_bucket_tagging(
+        &self,
+        req: S3Request<PutBucketTaggingInput>,
+    ) -> S3Result<S3Response<PutBucketTaggingOutput>> {
+        let mut tags = BTreeMap::new();
+        for Tag { key, value } in req.input.tagging.tag_set {
+            let Some(key) = key.filter(|key| !key.is_empty()) else {
+                return Err(s3_error!(InvalidTag, "a tag has no key"));
+            };
+            if tags.insert(key, value.unwrap_or_default()).is_some() {
+                return Err(s3_error!(InvalidTag, "a tag's key is given twice"));
+            }
+        }
+        self.sites.put_tags(&req.input.bucket, tags).await?;
+        done()
+    }
+
+    async fn delete_bucket_tagging(
+        &self,
+        req: S3Request<DeleteBucketTaggingInput>,
+    ) -> S3Result<S3Response<DeleteBucketTaggingOutput>> {
+        self.sites
+            .put_tags(&req.input.bucket, BTreeMap::new())
+            .await?;
+        done()
+    }
+
+    async fn get_public_access_block(
+        &self,
+        req: S3Request<GetPublicAccessBlockInput>,
+    ) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
+        let Some(block) = self
+            .sites
+            .bucket(&req.input.bucket)
+            .await?
+            .public_access_block
+        else {
+            let code = s3s::S3ErrorCode::Custom("NoSuchPublicAccessBlockConfiguration".into());
+            let mut error = s3s::S3Error::with_message(
+                code,
+                "The public access block configuration was not found",
+            );
+            error.set_status_code(http::StatusCode::NOT_FOUND);
+            return Err(error);
+        };
+        let public_access_block_configuration = Some(access_block_output(block));
+        Ok(S3Response::new(GetPublicAccessBlockOutput {
+            public_access_block_configuration,
+        }))
+    }
+
+    async fn put_public_access_block(
+        &self,
+        req: S3Request<PutPublicAccessBlockInput>,
+    ) -> S3Result<S3Response<PutPublicAccessBlockOutput>> {
+        let block = access_block(&req.input.public_access_block_configuration);
+        self.sites
+            .put_public_access_block(&req.input.bucket, Some(block))
+            .await?;
+        done()
+    }
+
+    async fn delete_public_access_block(
+        &self,
+        req: S3Request<DeletePublicAccessBlockInput>,
+    ) -> S3Result<S3Response<DeletePublicAccessBlockOutput>> {
+        self.sites
+            .put_public_access_block(&req.input.bucket, None)
+            .await?;
+        done()
+    }
+
+    async fn put_object(
+        &self,
+        req: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
+        let verifier = Verifier::new(&req.headers, req.trailing_headers);
+        let input = req.input;
+        let put = PutObject {
+            bucket: input.bucket,
+            key: input.key,
+            content_type: input.content_type,
+            headers: kept_headers(&req.headers),
+            metadata: metadata(input.metadata),
+            content_md5: md5(input.content_md5.as_ref())?,
+            content_length: length(input.content_length),
+            conditions: conditions(input.if_match, input.if_none_match, None, None),
+        };
+        let bytes = verifier.watch(body(input.body));
+        let object = self
+            .sites
+            .put_object_checked(put, bytes, |object| {
+                object.headers.extend(verifier.verify()?);
+                Ok(())
+            })
+            .await?;
+        Ok(S3Response::new(PutObjectOutput {
+            e_tag: Some(etag(&object)),
+            checksum_crc32: header(&object, NAMES[0]),
+            checksum_crc32c: header(&object, NAMES[1]),
+            checksum_crc64nvme: header(&object, NAMES[2]),
+            checksum_sha1: header(&object, NAMES[3]),
+            checksum_sha256: header(&object, NAMES[4]),
+            ..Default::default()
+        }))
+    }
+
+    async fn get_object(
+        &self,
+        req: S3Request<GetObjectInput>,
+    ) -> S3Result<S3Response<GetObjectOutput>> {
+        let input = req.input;
+        only_null_version(input.version_id.as_deref())?;
+        let wanted = conditions(
+            input.if_match,
+            input.if_none_match,
+            input.if_modified_since,
+            input.if_unmodified_since,
+        );
+        proceed(
+            &wanted,
+            &self.sites.object(&input.bucket, &input.key).await?,
+        )?;
+        let part = input.range.map(range);
+        let Reading {
+            object,
+            range,
+            body,
+        } = self
+            .sites
+            .get_object(&input.bucket, &input.key, part)
+            .await?;
+        // A sum over the whole object says nothing of a part of it.
+        let sums = if input.checksum_mode.is_some() && part.is_none() {
+            Some(&object)
+        } else {
+            None
+        };
+        let sum = |name| sums.and_then(|object| header(object, name));
+        let checksum_type = sums
+            .filter(|object| NAMES.iter().any(|name| object.headers.contains_key(*name)))
+            .map(|_| ChecksumType::from_static(ChecksumType::FULL_OBJECT));
+        let content_range = part.map(|_| {
+            format!(
+                "bytes {}-{}/{}",
+                range.start,
+                range.end.saturating_sub(1),
+                object.size
+            )
+        });
+        let output = GetObjectOutput {
+            accept_ranges: Some("bytes".into()),
+            content_length: number(range.end - range.start),
+            content_range,
+            e_tag: Some(etag(&object)),
+            last_modified: Some(timestamp(object.last_modified)),
+            cache_control: header(&object, "cache-control"),
+            content_disposition: header(&object, "content-disposition"),
+            content_encoding: header(&object, "content-encoding"),
+            content_language: header(&object, "content-language"),
+            expires: expires(&object),
+            website_redirect_location: header(&object, "x-amz-website-redirect-location"),
+            checksum_crc32: sum(NAMES[0]),
+            checksum_crc32c: sum(NAMES[1]),
+            checksum_crc64nvme: sum(NAMES[2]),
+            checksum_sha1: sum(NAMES[3]),
+            checksum_sha256: sum(NAMES[4]),
+            checksum_type,
+            content_type: Some(object.content_type),
+            metadata: Some(object.metadata.into_iter().collect()),
+            body: Some(stream(body)),
+            ..Default::default()
+        };
+        Ok(S3Response::new(output))
+    }
+
+    async fn head_object(
+        &self,
+        req: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        let input = req.input;
+        only_null_version(input.version_id.as_deref())?;
+        let object = self.sites.object(&input.bucket, &input.key).await?;
+        let wanted = conditions(
+            input.if_match,
+            input.if_none_match,
+            input.if_modified_since,
+            input.if_unmodified_since,
+        );
+        proceed(&wanted, &object)?;
+        let part = input
+            .range
+            .map(|part| range(part).within(object.size))
+            .transpose()?;
+        let sum = |name| {
+            input
+                .checksum_mode
+                .as_ref()
+                .and_then(|_| header(&object, name))
+        };
+        Ok(S3Response::new(HeadObjectOutput {
+            accept_ranges: Some("bytes".into()),
+            content_length: number(
+                part.as_ref()
+                    .map_or(object.size, |part| part.end - part.start),
+            ),
+            content_range: part
+                .map(|part| format!("bytes {}-{}/{}", part.start, part.end - 1, object.size)),
+            e_tag: Some(etag(&object)),
+            last_modified: Some(timestamp(object.last_modified)),
+            cache_control: header(&object, "cache-control"),
+            content_disposition: header(&object, "content-disposition"),
+            content_encoding: header(&object, "content-encoding"),
+            content_language: header(&object, "content-language"),
+            expires: expires(&object),
+            website_redirect_location: header(&object, "x-amz-website-redirect-location"),
+            checksum_crc32: sum(NAMES[0]),
+            checksum_crc32c: sum(NAMES[1]),
+            checksum_crc64nvme: sum(NAMES[2]),
+            checksum_sha1: sum(NAMES[3]),
+            checksum_sha256: sum(NAMES[4]),
+            content_type: Some(object.content_type.clone()),
+            metadata: Some(object.metadata.clone().into_iter().collect()),
+            ..Default::default()
+        }))
+    }
+
+    async fn delete_object(
+        &self,
+        req: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        only_null_version(req.input.version_id.as_deref())?;
+        self.sites
+            .delete_object(&req.input.bucket, &req.input.key)
+            .await?;
+        done()
+    }
+
+    async fn delete_objects(
+        &self,
+        req: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        let caller = req.extensions.get::<Caller>().cloned().ok_or_else(denied)?;
+        let DeleteObjectsInput { bucket, delete, .. } = req.input;
+        // What the protocol allows.
+        if delete.objects.len() > 1000 {
+            return Err(s3_error!(MalformedXML, "at most 1000 keys"));
+        }
+        self.sites.bucket(&bucket).await?;
+        let quiet = delete.quiet.unwrap_or_default();
+        let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+        for ObjectIdentifier {
+            key, version_id, ..
+        } in delete.objects
+        {
+            let outcome = async {
+                only_null_version(version_id.as_deref())?;
+                if !self
+                    .permits(
+                        &caller,
+                        &bucket,
+                        "s3:DeleteObject",
+                        &object_arn(&bucket, &key),
+                    )
+                    .await?
+                {
+                    return Err(denied());
+                }
+                Ok(self.sites.delete_object(&bucket, &key).await?)
+            };
+            match outcome.await {
+                Ok(()) if quiet => {}
+                Ok(()) => deleted.push(DeletedObject {
+                    key: Some(key),
+                    version_id,
+                    ..Default::default()
+                }),
+                Err(error) => errors.push(Error {
+                    code: Some(error.code().as_str().to_owned()),
+                    key: Some(key),
+                    message: error.message().map(str::to_owned),
+                    version_id,
+                }),
+            }
+        }
+        Ok(S3Response::new(DeleteObjectsOutput {
+            deleted: some(deleted),
+            errors: some(errors),
+            ..Default::default()
+        }))
+    }
+
+    async fn copy_object(
+        &self,
+        req: S3Request<CopyObjectInput>,
+    ) -> S3Result<S3Response<CopyObjectOutput>> {
+        let (bucket, key) = self.copy_source(&req, &req.input.copy_source).await?;
+        let kept = kept_headers(&req.headers);
+        let input = req.input;
+        let wanted = conditions(
+            input.copy_source_if_match,
+            input.copy_source_if_none_match,
+            input.copy_source_if_modified_since,
+            input.copy_source_if_unmodified_since,
+        );
+        // A copy has no "not modified": whatever is not so of the source fails it.
+        if wanted.judge(&self.sites.object(&bucket, &key).await?) != Outcome::Proceed {
+            return Err(crate::Error::PreconditionFailed.into());
+        }
+        let replace = input
+            .metadata_directive
+            .is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
+        if !replace && bucket == input.bucket && key == input.key {
+            return Err(s3_error!(
+                InvalidRequest,
+                "a copy onto itself must replace the metadata"
+            ));
+        }
+        let put = PutObject {
+            bucket: input.bucket,
+            key: input.key,
+            content_type: input.content_type,
+            headers: kept,
+            metadata: metadata(input.metadata),
+            ..Default::default()
+        };
+        let attributes = if replace {
+            Attributes::Replace
+        } else {
+            Attributes::Keep
+        };
+        let object = self
+            .sites
+            .copy_object((&bucket, &key), put, attributes)
+            .await?;
+        Ok(S3Response::new(CopyObjectOutput {
+            copy_object_result: Some(CopyObjectResult {
+                e_tag: Some(etag(&object)),
+                last_modified: Some(timestamp(object.last_modified)),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }))
+    }
+
+    async fn list_objects(
+        &self,
+        req: S3Request<ListObjectsInput>,
+    ) -> S3Result<S3Response<ListObjectsOutput>> {
+        let input = req.input;
+        let keys = Keys::of(input.encoding_type.as_ref());
+        let max = limit(input.max_keys)?;
+        let select = ListObjects {
+            prefix: input.prefix.clone().unwrap_or_default(),
+            delimiter: input.delimiter.clone(),
+            after: input.marker.clone().filter(|marker| !marker.is_empty()),
+            limit: max,
+        };
+        let listing = self.sites.list_objects(&input.bucket, select).await?;
+        let folded = input.delimiter.is_some();
+        Ok(S3Response::new(ListObjectsOutput {
+            name: Some(input.bucket),
+            prefix: Some(keys.write(input.prefix.unwrap_or_default())),
+            marker: Some(keys.write(input.marker.unwrap_or_default())),
+            max_keys: i32::try_from(max).ok(),
+            is_truncated: Some(listing.next_after.is_some()),
+            // Without a delimiter, the last key is the marker, and who lists knows it.
+            next_marker: listing
+                .next_after
+                .filter(|_| folded)
+                .map(|next| keys.write(next)),
+            contents: some(
+                listing
+                    .objects
+                    .into_iter()
+                    .map(|object| listed_object(object, keys))
+                    .collect(),
+            ),
+            common_prefixes: some(common_prefixes(listing.common_prefixes, keys)),
+            delimiter: input.delimiter.map(|delimiter| keys.write(delimiter)),
+            encoding_type: input.encoding_type,
+            ..Default::default()
+        }))
+    }
+
+    async fn list_objects_v2(
+        &self,
+        req: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        let input = req.input;
+        let keys = Keys::of(input.encoding_type.as_ref());
+        let max = limit(input.max_keys)?;
+        let after = match &input.continuation_token {
+            Some(token) => Some(
+                hex::decode(token)
+                    .ok()
+                    .and_then(|bytes| String::from_utf8(bytes).ok())
+                    .ok_or_else(|| {
+                        s3_error!(
+                            InvalidArgument,
+                            "The continuation token provided is incorrect"
+                        )
+                    })?,
+            ),
+            None => input.start_after.clone().filter(|after| !after.is_empty()),
+        };
+        let select = ListObjects {
+            prefix: input.prefix.clone().unwrap_or_default(),
+            delimiter: input.delimiter.clone(),
+            after,
+            limit: max,
+        };
+        let listing = self.sites.list_objects(&input.bucket, select).await?;
+        let count = listing.objects.len() + listing.common_prefixes.len();
+        Ok(S3Response::new(ListObjectsV2Output {
+            name: Some(input.bucket),
+            prefix: Some(keys.write(input.prefix.unwrap_or_default())),
+            max_keys: i32::try_from(max).ok(),
+            key_count: i32::try_from(count).ok(),
+            is_truncated: Some(listing.next_after.is_some()),
+            continuation_token: input.continuation_token,
+            next_continuation_token: listing.next_after.map(hex::encode),
+            contents: some(
+                listing
+                    .objects
+                    .into_iter()
+                    .map(|object| listed_object(object, keys))
+                    .collect(),
+            ),
+            common_prefixes: some(common_prefixes(listing.common_prefixes, keys)),
+            delimiter: input.delimiter.map(|delimiter| keys.write(delimiter)),
+            encoding_type: input.encoding_type,
+            start_after: input.start_after.map(|after| keys.write(after)),
+            ..Default::default()
+        }))
+    }
+
+    async fn list_object_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let input = req.input;
+        let keys = Keys::of(input.encoding_type.as_ref());
+        let max = limit(input.max_keys)?;
+        let select = ListObjects {
+            prefix: input.prefix.clone().unwrap_or_default(),
+            delimiter: input.delimiter.clone(),
+            after: input.key_marker.clone().filter(|marker| !marker.is_empty()),
+            limit: max,
+        };
+        let listing = self.sites.list_objects(&input.bucket, select).await?;
+        let versions = listing.objects.into_iter().map(|object| ObjectVersion {
+            e_tag: Some(etag(&object)),
+            is_latest: Some(true),
+            last_modified: Some(timestamp(object.last_modified)),
+            size: number(object.size),
+            storage_class: Some(ObjectVersionStorageClass::from_static(
+                ObjectVersionStorageClass::STANDARD,
+            )),
+            version_id: Some("null".into()),
+            key: Some(keys.write(object.key)),
+            ..Default::default()
+        });
+        Ok(S3Response::new(ListObjectVersionsOutput {
+            name: Some(input.bucket),
+            prefix: Some(keys.write(input.prefix.unwrap_or_default())),
+            key_marker: Some(keys.write(input.key_marker.unwrap_or_default())),
+            max_keys: i32::try_from(max).ok(),
+            is_truncated: Some(listing.next_after.is_some()),
+            next_version_id_marker: listing.next_after.as_ref().map(|_| "null".into()),
+            next_key_marker: listing.next_after.map(|next| keys.write(next)),
+            versions: some(versions.collect()),
+            common_prefixes: some(common_prefixes(listing.common_prefixes, keys)),
+            delimiter: input.delimiter.map(|delimiter| keys.write(delimiter)),
+            encoding_type: input.encoding_type,
+            ..Default::default()
+        }))
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        req: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        let input = req.input;
+        let put = PutObject {
+            bucket: input.bucket,
+            key: input.key,
+            content_type: input.content_type,
+            headers: kept_headers(&req.headers),
+            metadata: metadata(input.metadata),
+            ..Default::default()
+        };
+        let upload = self.sites.create_upload(put).await?;
+        Ok(S3Response::new(CreateMultipartUploadOutput {
+            bucket: Some(upload.bucket),
+            key: Some(upload.key),
+            upload_id: Some(upload.id),
+            checksum_algorithm: input.checksum_algorithm,
+            ..Default::default()
+        }))
+    }
+
+    async fn upload_part(
+        &self,
+        req: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        let verifier = Verifier::new(&req.headers, req.trailing_headers);
+        let input = req.input;
+        let announced = (
+            length(input.content_length),
+            md5(input.content_md5.as_ref())?,
+        );
+        let bytes = verifier.watch(body(input.body));
+        let mut sums = BTreeMap::new();
+        let number = i64::from(input.part_number);
+        let part = self
+            .sites
+            .put_part(
+                &input.bucket,
+                &input.key,
+                &input.upload_id,
+                number,
+                bytes,
+                announced,
+                || {
+                    sums = verifier.verify()?;
+                    Ok(())
+                },
+            )
+            .await?;
+        Ok(S3Response::new(UploadPartOutput {
+            e_tag: Some(ETag::Strong(part.etag)),
+            checksum_crc32: sums.remove(NAMES[0]),
+            checksum_crc32c: sums.remove(NAMES[1]),
+            checksum_crc64nvme: sums.remove(NAMES[2]),
+            checksum_sha1: sums.remove(NAMES[3]),
+            checksum_sha256: sums.remove(NAMES[4]),
+            ..Default::default()
+        }))
+    }
+
+    async fn upload_part_copy(
+        &self,
+        req: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        let (bucket, key) = self.copy_source(&req, &req.input.copy_source).await?;
+        let input = req.input;
+        let part = match &input.copy_source_range {
+            Some(text) => Some(ByteRange::parse(text).ok_or_else(|| {
+                s3_error!(
+                    InvalidArgument,
+                    "x-amz-copy-source-range must be bytes=FIRST-LAST"
+                )
+            })?),
+            None => None,
+        };
+        let source = self.sites.get_object(&bucket, &key, part).await?;
+        let announced = (Some(source.range.end - source.range.start), None);
+        let number = i64::from(input.part_number);
+        let part = self
+            .sites
+            .put_part(
+                &input.bucket,
+                &input.key,
+                &input.upload_id,
+                number,
+                source.body,
+                announced,
+                || Ok(()),
+            )
+            .await?;
+        Ok(S3Response::new(UploadPartCopyOutput {
+            copy_part_result: Some(CopyPartResult {
+                e_tag: Some(ETag::Strong(part.etag)),
+                last_modified: Some(timestamp(part.last_modified)),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        req: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let input = req.input;
+        let upload = self
+            .sites
+            .upload(&input.bucket, &input.key, &input.upload_id)
+            .await?;
+        let mut named = Vec::new();
+        for part in input
+            .multipart_upload
+            .and_then(|upload| upload.parts)
+            .unwrap_or_default()
+        {
+            match (
+                part.part_number
+                    .and_then(|number| u16::try_from(number).ok()),
+                part.e_tag,
+            ) {
+                (Some(number), Some(tag)) => named.push((number, tag.into_value())),
+                _ => return Err(s3_error!(MalformedXML, "a part needs PartNumber and ETag")),
+            }
+        }
+        let wanted = conditions(input.if_match, input.if_none_match, None, None);
+        let object = self.sites.complete_upload(&upload, &named, &wanted).await?;
+        Ok(S3Response::new(CompleteMultipartUploadOutput {
+            location: Some(format!("/{}/{}", object.bucket, object.key)),
+            e_tag: Some(etag(&object)),
+            bucket: Some(object.bucket),
+            key: Some(object.key),
+            ..Default::default()
+        }))
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        req: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        let input = req.input;
+        let upload = self
+            .sites
+            .upload(&input.bucket, &input.key, &input.upload_id)
+            .await?;
+        self.sites.abort_upload(&upload).await?;
+        done()
+    }
+
+    async fn list_parts(
+        &self,
+        req: S3Request<ListPartsInput>,
+    ) -> S3Result<S3Response<ListPartsOutput>> {
+        let input = req.input;
+        let upload = self
+            .sites
+            .upload(&input.bucket, &input.key, &input.upload_id)
+            .await?;
+        let max = limit(input.max_parts)? as usize;
+        let after = input.part_number_marker.unwrap_or(0);
+        let mut parts = self.sites.parts(&upload).await?;
+        parts.retain(|part| i32::from(part.number) > after);
+        let truncated = parts.len() > max;
+        parts.truncate(max);
+        let next = parts
+            .last()
+            .map(|part| i32::from(part.number))
+            .filter(|_| truncated);
+        let parts = parts.into_iter().map(|part| Part {
+            e_tag: Some(ETag::Strong(part.etag)),
+            last_modified: Some(timestamp(part.last_modified)),
+            part_number: Some(i32::from(part.number)),
+            size: number(part.size),
+            ..Default::default()
+        });
+        Ok(S3Response::new(ListPartsOutput {
+            bucket: Some(upload.bucket),
+            key: Some(upload.key),
+            upload_id: Some(upload.id),
+            max_parts: i32::try_from(max).ok(),
+            part_number_marker: Some(after),
+            is_truncated: Some(truncated),
+            next_part_number_marker: next,
+            parts: some(parts.collect()),
+            ..Default::default()
+        }))
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        let input = req.input;
+        let max = limit(input.max_uploads)? as usize;
+        let mut uploads = self.sites.uploads(&input.bucket).await?;
+        let prefix = input.prefix.clone().unwrap_or_default();
+        let after = (
+            input.key_marker.clone().unwrap_or_default(),
+            input.upload_id_marker.clone().unwrap_or_default(),
+        );
+        let whole_key = input.upload_id_marker.is_none();
+        uploads.retain(|upload| {
+            let later = if whole_key {
+                upload.key > after.0
+            } else {
+                (&upload.key, &upload.id) > (&after.0, &after.1)
+            };
+            upload.key.starts_with(&prefix) && (input.key_marker.is_none() || later)
+        });
+        let truncated = uploads.len() > max;
+        uploads.truncate(max);
+        let last = uploads
+            .last()
+            .filter(|_| truncated)
+            .map(|upload| (upload.key.clone(), upload.id.clone()));
+        let uploads = uploads.into_iter().map(|upload| MultipartUpload {
+            initiated: Some(timestamp(upload.initiated_at)),
+            key: Some(upload.key),
+            upload_id: Some(upload.id),
+            ..Default::default()
+        });
+        Ok(S3Response::new(ListMultipartUploadsOutput {
+            bucket: Some(input.bucket),
+            prefix: input.prefix,
+            key_marker: input.key_marker,
+            max_uploads: i32::try_from(max).ok(),
+            is_truncated: Some(truncated),
+            next_key_marker: last.as_ref().map(|(key, _)| key.clone()),
+            next_upload_id_marker: last.map(|(_, id)| id),
+            uploads: some(uploads.collect()),
+            ..Default::default()
+        }))
+    }
+}
+
+/// The `Expires` header as it was given, if it is a date.
+fn expires(object: &Object) -> Option<Timestamp> {
+    let seconds = crate::conditions::parse_http_date(object.headers.get("expires")?)?;
+    Some(convert::timestamp(headwater_model::Timestamp(
+        seconds.checked_mul(1000)?,
+    )))
+}
