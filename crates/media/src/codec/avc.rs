@@ -258,21 +258,31 @@ mod tests {
     use h264_reader::nal::sps::SeqParameterSet;
     use h264_reader::nal::{Nal, RefNal};
 
-    /// x264 1280x720 at 30 frames a second, High profile, level 3.1.
-    const X264_720P30: &str = "0164001fffe1001b6764001facd9405005bb016a0202028000000300800000\
-                               1e478c18cb01000668ebe3cb22c0fdf8f800";
+    /// ffmpeg 5.1 with x264: 1280x720, 30 frames a second, High, level 3.1.
+    const X264_720P30: &str = "0164001fffe1001a6764001facd9405005bb0110000003001000000303c0f183\
+                               196001000668ebe3cb22c0fdf8f800";
+    /// ffmpeg 5.1 with x264: 1920x1080 (cropped from 1088), 30000/1001 frames a second, High, level 4.0.
+    const X264_1080P2997: &str = "01640028ffe1001967640028acd940780227e5c04400000fa40003a9803c60\
+                                  c65801000668ebe3cb22c0fdf8f800";
 
     #[test]
     fn size_and_rate_agree_with_an_independent_reader() {
-        let record = hex(X264_720P30);
-        let config = Config::parse(&record).unwrap();
-        assert_eq!(config.rfc6381(), "avc1.64001F");
-        assert_eq!(config.dimensions, Some((1280, 720)));
-        assert_eq!(config.frame_rate_millis, Some(30_000));
-        let sps = &record[8..8 + 27];
-        let theirs = SeqParameterSet::from_bits(RefNal::new(sps, &[], true).rbsp_bits()).unwrap();
-        assert_eq!(theirs.pixel_dimensions().unwrap(), (1280, 720));
-        assert_eq!(theirs.fps(), Some(30.0));
+        let known = [
+            (X264_720P30, "avc1.64001F", (1280, 720), 30_000),
+            (X264_1080P2997, "avc1.640028", (1920, 1080), 29_970),
+        ];
+        for (text, codec, dimensions, frame_rate_millis) in known {
+            let record = hex(text);
+            let config = Config::parse(&record).unwrap();
+            assert_eq!(config.rfc6381(), codec);
+            assert_eq!(config.dimensions, Some(dimensions));
+            assert_eq!(config.frame_rate_millis, Some(frame_rate_millis));
+            let sps = &record[8..8 + usize::from(record[7])];
+            let bits = RefNal::new(sps, &[], true).rbsp_bits();
+            let theirs = SeqParameterSet::from_bits(bits).unwrap();
+            assert_eq!(theirs.pixel_dimensions().unwrap(), dimensions);
+            assert_eq!((theirs.fps().unwrap() * 1000.0) as u32, frame_rate_millis);
+        }
     }
 
     #[test]
