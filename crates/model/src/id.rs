@@ -21,6 +21,11 @@ pub fn random_upper_alphanumeric(length: usize) -> String {
     random_from(UPPER_ALPHANUMERIC, length)
 }
 
+/// `length` characters of `[0-9a-f]`.
+pub fn random_hex(length: usize) -> String {
+    random_from(b"0123456789abcdef", length)
+}
+
 /// Resource id of a channel or stream key: 12 alphanumerics.
 pub fn resource_id() -> String {
     random_alphanumeric(12)
