@@ -40,11 +40,7 @@ pub struct Config {
 
 impl Config {
     /// Lambda's figures where it has some.
-    pub fn new(
-        data_dir: impl Into<PathBuf>,
-        endpoint_url: impl Into<String>,
-        realm: Realm,
-    ) -> Self {
+    pub fn new(data_dir: impl Into<PathBuf>, endpoint_url: impl Into<String>, realm: Realm) -> Self {
         Config {
             data_dir: data_dir.into(),
             endpoint_url: endpoint_url.into(),

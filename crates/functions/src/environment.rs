@@ -33,9 +33,8 @@ impl Surroundings<'_> {
         let function = self.function;
         let region = &self.config.realm.region;
         let mut all: Vec<(String, OsString)> = Vec::new();
-        let mut set = |name: &str, value: &dyn AsRef<std::ffi::OsStr>| {
-            all.push((name.to_owned(), value.as_ref().to_owned()))
-        };
+        let mut set =
+            |name: &str, value: &dyn AsRef<std::ffi::OsStr>| all.push((name.to_owned(), value.as_ref().to_owned()));
 
         set("PATH", &SEARCH_PATH);
         set("LANG", &"en_US.UTF-8");
@@ -61,24 +60,15 @@ impl Surroundings<'_> {
         set("AWS_EC2_METADATA_DISABLED", &"true");
         set("AWS_REGION", region);
         set("AWS_DEFAULT_REGION", region);
-        set(
-            "AWS_EXECUTION_ENV",
-            &format!("AWS_Lambda_{}", function.runtime),
-        );
+        set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", function.runtime));
         set("AWS_ACCESS_KEY_ID", &self.key.access_key_id);
-        set(
-            "AWS_SECRET_ACCESS_KEY",
-            &self.key.secret_access_key.expose(),
-        );
+        set("AWS_SECRET_ACCESS_KEY", &self.key.secret_access_key.expose());
         if let Some(token) = &self.key.session_token {
             set("AWS_SESSION_TOKEN", &token.expose());
         }
         set("AWS_LAMBDA_FUNCTION_NAME", &function.name);
         set("AWS_LAMBDA_FUNCTION_VERSION", &LATEST);
-        set(
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-            &function.memory_mb.to_string(),
-        );
+        set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string());
         set("AWS_LAMBDA_INITIALIZATION_TYPE", &"on-demand");
         set("AWS_LAMBDA_LOG_GROUP_NAME", &function.log_group());
         set("AWS_LAMBDA_LOG_STREAM_NAME", &function.log_stream);

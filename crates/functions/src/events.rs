@@ -80,8 +80,7 @@ impl Functions {
     /// [`EnqueueError`].
     pub async fn enqueue(&self, function: &str, payload: Bytes) -> Result<String, EnqueueError> {
         let mut batch = Batch::new();
-        let request_id =
-            self.enqueue_in(&mut batch, function, payload, InvokeOptions::default())?;
+        let request_id = self.enqueue_in(&mut batch, function, payload, InvokeOptions::default())?;
         self.inner.store.commit(batch).await?;
         Ok(request_id)
     }
@@ -98,20 +97,11 @@ impl Functions {
         options: InvokeOptions,
     ) -> Result<String, EnqueueError> {
         if payload.len() > EVENT_BYTES_MAX {
-            return Err(EnqueueError::PayloadTooLarge {
-                bytes: payload.len(),
-                max: EVENT_BYTES_MAX,
-            });
+            return Err(EnqueueError::PayloadTooLarge { bytes: payload.len(), max: EVENT_BYTES_MAX });
         }
-        let payload = if payload.is_empty() {
-            Bytes::from_static(b"{}")
-        } else {
-            payload
-        };
+        let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
         serde_json::from_slice::<serde::de::IgnoredAny>(&payload).map_err(EnqueueError::NotJson)?;
-        let request_id = options
-            .request_id
-            .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let request_id = options.request_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         let invocation = Invocation {
             function: function.to_owned(),
             request_id: request_id.clone(),
@@ -162,15 +152,9 @@ impl Functions {
                 tired = self.end_tired();
             }
         }
-        let drained = tokio::time::timeout(DRAIN_MAX, async {
-            while tasks.join_next().await.is_some() {}
-        })
-        .await;
+        let drained = tokio::time::timeout(DRAIN_MAX, async { while tasks.join_next().await.is_some() {} }).await;
         if drained.is_err() {
-            tracing::warn!(
-                invocations = tasks.len(),
-                "invocations cut off; they are run again at the next start"
-            );
+            tracing::warn!(invocations = tasks.len(), "invocations cut off; they are run again at the next start");
         }
         tasks.shutdown().await;
         self.end_idle();
@@ -189,16 +173,9 @@ impl Functions {
         }
         // Those under way are still in the queue: twice the places hold as many others.
         let limit = u32::try_from(2 * max).unwrap_or(u32::MAX);
-        let jobs = self
-            .inner
-            .store
-            .due_jobs(QUEUE, Timestamp(i64::MAX), limit)
-            .await?;
+        let jobs = self.inner.store.due_jobs(QUEUE, Timestamp(i64::MAX), limit).await?;
         let now = Timestamp::now();
-        let waiting: Vec<Job> = jobs
-            .into_iter()
-            .filter(|job| !under_way.values().any(|id| *id == job.id))
-            .collect();
+        let waiting: Vec<Job> = jobs.into_iter().filter(|job| !under_way.values().any(|id| *id == job.id)).collect();
         for job in waiting {
             if tasks.len() >= max {
                 break;
@@ -228,21 +205,12 @@ impl Functions {
             Verdict::Complete => {
                 batch.complete(job.id);
             }
-            Verdict::Again {
-                due,
-                attempt,
-                refusals,
-            } => {
+            Verdict::Again { due, attempt, refusals } => {
                 let mut body = job.body;
                 if let Some(members) = body.as_object_mut() {
                     members.insert("refusals".into(), refusals.into());
                 }
-                batch.writes.push(Write::Reschedule {
-                    id: job.id,
-                    due,
-                    attempt,
-                    body: Some(body),
-                });
+                batch.writes.push(Write::Reschedule { id: job.id, due, attempt, body: Some(body) });
             }
         }
         if let Err(error) = self.inner.store.commit(batch).await {
@@ -252,11 +220,7 @@ impl Functions {
     }
 
     async fn attempt(&self, job: &Job, invocation: &Invocation) -> Verdict {
-        let Invocation {
-            function: name,
-            request_id,
-            ..
-        } = invocation;
+        let Invocation { function: name, request_id, .. } = invocation;
         let function = match headwater_store::find::<Function>(&*self.inner.store, name).await {
             Ok(Some(function)) => function,
             Ok(None) => {
@@ -269,23 +233,16 @@ impl Functions {
             }
         };
         let config = &self.inner.workshop.config;
-        let age_max = function
-            .event_age_s_max
-            .map_or(config.event_age_max, |s| Duration::from_secs(s.into()));
+        let age_max = function.event_age_s_max.map_or(config.event_age_max, |s| Duration::from_secs(s.into()));
         if older_than(job, age_max) {
             tracing::warn!(function = %name, %request_id, attempt = job.attempt, "invocation dropped: it is too old");
             return Verdict::Complete;
         }
-        let options = InvokeOptions {
-            request_id: Some(request_id.clone()),
-            client_context: invocation.client_context.clone(),
-        };
+        let options =
+            InvokeOptions { request_id: Some(request_id.clone()), client_context: invocation.client_context.clone() };
         let payload = Bytes::from(invocation.payload.clone());
         match self.invoke(&function, payload, options).await {
-            Ok(Outcome {
-                function_error: None,
-                ..
-            }) => Verdict::Complete,
+            Ok(Outcome { function_error: None, .. }) => Verdict::Complete,
             Ok(_) => self.failed(job, invocation, &function),
             Err(InvokeError::PayloadTooLarge { bytes, .. }) => {
                 tracing::warn!(function = %name, %request_id, bytes, "invocation dropped: its payload is too large");
@@ -301,24 +258,13 @@ impl Functions {
     /// The function failed: it is tried again as often as it allows.
     fn failed(&self, job: &Job, invocation: &Invocation, function: &Function) -> Verdict {
         let delays = &self.inner.workshop.config.retry_delays;
-        let retries = function
-            .retry_attempts_max
-            .map_or(delays.len(), |max| delays.len().min(max as usize));
+        let retries = function.retry_attempts_max.map_or(delays.len(), |max| delays.len().min(max as usize));
         let tried = job.attempt as usize;
-        let Invocation {
-            function,
-            request_id,
-            refusals,
-            ..
-        } = invocation;
+        let Invocation { function, request_id, refusals, .. } = invocation;
         match delays.get(tried).filter(|_| tried < retries) {
             Some(delay) => {
                 tracing::info!(%function, %request_id, attempt = tried + 1, "function failed; it is tried again");
-                Verdict::Again {
-                    due: after(*delay),
-                    attempt: job.attempt + 1,
-                    refusals: *refusals,
-                }
+                Verdict::Again { due: after(*delay), attempt: job.attempt + 1, refusals: *refusals }
             }
             None => {
                 tracing::warn!(%function, %request_id, attempt = tried + 1, "invocation dropped: its tries are used up");
@@ -329,24 +275,13 @@ impl Functions {
 
     /// The function could not be run: it is tried again until it is too old.
     fn refused(&self, job: &Job, invocation: &Invocation, age_max: Duration) -> Verdict {
-        let Invocation {
-            function,
-            request_id,
-            refusals,
-            ..
-        } = invocation;
+        let Invocation { function, request_id, refusals, .. } = invocation;
         if older_than(job, age_max) {
             tracing::warn!(%function, %request_id, "invocation dropped: it is too old");
             return Verdict::Complete;
         }
-        let delay = REFUSED_DELAY_MIN
-            .saturating_mul(1 << (*refusals).min(16))
-            .min(REFUSED_DELAY_MAX);
-        Verdict::Again {
-            due: after(delay),
-            attempt: job.attempt,
-            refusals: refusals.saturating_add(1),
-        }
+        let delay = REFUSED_DELAY_MIN.saturating_mul(1 << (*refusals).min(16)).min(REFUSED_DELAY_MAX);
+        Verdict::Again { due: after(delay), attempt: job.attempt, refusals: refusals.saturating_add(1) }
     }
 }
 

@@ -98,46 +98,32 @@ pub(crate) struct Done {
 impl Ending {
     /// Whether the process may take another invocation.
     pub(crate) fn is_reusable(&self) -> bool {
-        matches!(
-            self,
-            Ending::Response(_) | Ending::Error(_) | Ending::TooLarge
-        )
+        matches!(self, Ending::Response(_) | Ending::Error(_) | Ending::TooLarge)
     }
 
     /// The payload as the caller gets it, and whether it is an error.
     pub(crate) fn payload(self, request_id: &str, timeout_s: u32) -> (Bytes, bool) {
         let error = |kind: &str, message: String| {
-            (
-                Bytes::from(json!({ "errorType": kind, "errorMessage": message }).to_string()),
-                true,
-            )
+            (Bytes::from(json!({ "errorType": kind, "errorMessage": message }).to_string()), true)
         };
         match self {
             Ending::Response(payload) => (payload, false),
             Ending::Error(payload) | Ending::InitError(payload) => (payload, true),
             Ending::TooLarge => error(
                 "Function.ResponseSizeTooLarge",
-                format!(
-                    "Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
-                ),
+                format!("Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."),
             ),
             Ending::TimedOut => error(
                 "Sandbox.Timedout",
-                format!(
-                    "RequestId: {request_id} Error: Task timed out after {timeout_s}.00 seconds"
-                ),
+                format!("RequestId: {request_id} Error: Task timed out after {timeout_s}.00 seconds"),
             ),
             Ending::OutOfMemory => error(
                 "Runtime.OutOfMemory",
                 format!("RequestId: {request_id} Error: Runtime exited with error: signal: killed"),
             ),
-            Ending::Exited(status) => error(
-                "Runtime.ExitError",
-                format!(
-                    "RequestId: {request_id} Error: Runtime exited {}",
-                    Exit(status)
-                ),
-            ),
+            Ending::Exited(status) => {
+                error("Runtime.ExitError", format!("RequestId: {request_id} Error: Runtime exited {}", Exit(status)))
+            }
         }
     }
 }
@@ -231,25 +217,19 @@ impl Workshop {
         let child = command.spawn()?;
         // The command keeps its ends of the pipe, and the environment's secrets, for as long as it lives.
         drop(command);
-        let pid = child
-            .id()
-            .and_then(|pid| i32::try_from(pid).ok())
-            .and_then(Pid::from_raw);
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("the process has no id"))?;
         let group = Group::adopt(pid, Arc::clone(&self.guard));
         limits::confine(pid);
         let destination = Destination {
             group: function.log_group(),
             stream: function.log_stream.clone(),
-            secrets: [
-                Some(&access.secret_access_key),
-                access.session_token.as_ref(),
-            ]
-            .into_iter()
-            .flatten()
-            .filter(|secret| !secret.expose().is_empty())
-            .cloned()
-            .collect(),
+            secrets: [Some(&access.secret_access_key), access.session_token.as_ref()]
+                .into_iter()
+                .flatten()
+                .filter(|secret| !secret.expose().is_empty())
+                .cloned()
+                .collect(),
         };
         let reader = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
         Ok(Instance {
@@ -313,12 +293,7 @@ impl Instance {
     ) -> Done {
         let cold = self.init.is_some() || ready.is_err();
         let tail = if cold { Tail::Continued } else { Tail::Fresh };
-        self.output
-            .say(
-                format!("START RequestId: {request_id} Version: {LATEST}"),
-                tail,
-            )
-            .await;
+        self.output.say(format!("START RequestId: {request_id} Version: {LATEST}"), tail).await;
         let began = Instant::now();
         let ending = match ready {
             Err(ending) => ending,
@@ -375,13 +350,7 @@ impl Instance {
         }
     }
 
-    async fn say_end(
-        &mut self,
-        function: &Function,
-        request_id: &str,
-        ending: &Ending,
-        took: Duration,
-    ) {
+    async fn say_end(&mut self, function: &Function, request_id: &str, ending: &Ending, took: Duration) {
         match ending {
             Ending::TimedOut => {
                 let at = Timestamp::now().iso_millis();
@@ -390,29 +359,18 @@ impl Instance {
                 self.output.say(line, Tail::Continued).await;
             }
             Ending::OutOfMemory => {
-                let line = format!(
-                    "RequestId: {request_id} Error: Runtime exited with error: signal: killed"
-                );
+                let line = format!("RequestId: {request_id} Error: Runtime exited with error: signal: killed");
                 self.output.say(line, Tail::Continued).await;
-                self.output
-                    .say("Runtime.OutOfMemory".into(), Tail::Continued)
-                    .await;
+                self.output.say("Runtime.OutOfMemory".into(), Tail::Continued).await;
             }
             Ending::Exited(status) => {
-                let line = format!(
-                    "RequestId: {request_id} Error: Runtime exited {}",
-                    Exit(*status)
-                );
+                let line = format!("RequestId: {request_id} Error: Runtime exited {}", Exit(*status));
                 self.output.say(line, Tail::Continued).await;
-                self.output
-                    .say("Runtime.ExitError".into(), Tail::Continued)
-                    .await;
+                self.output.say("Runtime.ExitError".into(), Tail::Continued).await;
             }
             _ => {}
         }
-        self.output
-            .say(format!("END RequestId: {request_id}"), Tail::Continued)
-            .await;
+        self.output.say(format!("END RequestId: {request_id}"), Tail::Continued).await;
         let took_ms = took.as_secs_f64() * MILLISECOND;
         let mut report = format!(
             "REPORT RequestId: {request_id}\tDuration: {took_ms:.2} ms\tBilled Duration: {} ms\tMemory Size: {} MB\t\
@@ -422,10 +380,7 @@ impl Instance {
             self.memory_peak.div_ceil(1024 * 1024),
         );
         if let Some(init) = self.init.take() {
-            report.push_str(&format!(
-                "\tInit Duration: {:.2} ms",
-                init.as_secs_f64() * MILLISECOND
-            ));
+            report.push_str(&format!("\tInit Duration: {:.2} ms", init.as_secs_f64() * MILLISECOND));
         }
         if matches!(ending, Ending::TimedOut) {
             report.push_str("\tStatus: timeout");
@@ -445,11 +400,7 @@ impl Instance {
     fn check_memory(&mut self) -> Result<(), Ending> {
         let used = self.memory();
         self.memory_peak = self.memory_peak.max(used);
-        if used > self.memory_max {
-            Err(Ending::OutOfMemory)
-        } else {
-            Ok(())
-        }
+        if used > self.memory_max { Err(Ending::OutOfMemory) } else { Ok(()) }
     }
 }
 

@@ -117,19 +117,11 @@ impl Interpreters {
             };
             let script = "import sys\nif sys.version_info >= (3, 8): print(sys.executable)";
             let found = run(Command::new(wanted).args(["-c", script])).await;
-            found
-                .filter(|path| path.is_absolute())
-                .ok_or_else(|| Missing::Python {
-                    install: format!(
-                        "apt-get install -y python3 python3-venv && {}",
-                        self.make_own_python("python3")
-                    ),
-                })
+            found.filter(|path| path.is_absolute()).ok_or_else(|| Missing::Python {
+                install: format!("apt-get install -y python3 python3-venv && {}", self.make_own_python("python3")),
+            })
         };
-        self.python
-            .get_or_try_init(find)
-            .await
-            .map(PathBuf::as_path)
+        self.python.get_or_try_init(find).await.map(PathBuf::as_path)
     }
 
     /// Whether functions can import boto3.
@@ -138,11 +130,7 @@ impl Interpreters {
         let check = async || {
             // In the environment of a function: a module that only the server's user sees does not count.
             let mut command = Command::new(python);
-            command
-                .env_clear()
-                .env("PATH", SEARCH_PATH)
-                .env("HOME", "/nonexistent")
-                .current_dir("/");
+            command.env_clear().env("PATH", SEARCH_PATH).env("HOME", "/nonexistent").current_dir("/");
             let found = run(command.args(["-c", "import boto3, sys; print(sys.executable)"])).await;
             found.map(drop).ok_or_else(|| Missing::Boto3 {
                 python: python.display().to_string(),
@@ -159,16 +147,11 @@ impl Interpreters {
     /// Path of Node.js itself.
     pub(crate) async fn node(&self) -> Result<&Path, Missing> {
         let find = async || {
-            let wanted = self
-                .node_wanted
-                .clone()
-                .unwrap_or_else(|| PathBuf::from("node"));
+            let wanted = self.node_wanted.clone().unwrap_or_else(|| PathBuf::from("node"));
             let found = run(Command::new(wanted).args(["-p", "process.execPath"])).await;
             found
                 .filter(|path| path.is_absolute())
-                .ok_or_else(|| Missing::Node {
-                    install: "apt-get install -y nodejs".into(),
-                })
+                .ok_or_else(|| Missing::Node { install: "apt-get install -y nodejs".into() })
         };
         self.node.get_or_try_init(find).await.map(PathBuf::as_path)
     }
@@ -178,20 +161,12 @@ impl Interpreters {
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
-    if text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// What a command prints, as a path; `None` if it fails, says nothing or takes too long.
 async fn run(command: &mut Command) -> Option<PathBuf> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .output();
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(PROBE_MAX, output).await.ok()?.ok()?;
     let line = String::from_utf8(output.stdout).ok()?;
     let line = line.trim();
@@ -236,12 +211,7 @@ mod tests {
                  python3 -m venv '/srv/head water/python' && '/srv/head water/python'/bin/pip install boto3"
                 .into())
         );
-        assert_eq!(
-            none.node().await,
-            Err(Missing::Node {
-                install: "apt-get install -y nodejs".into()
-            })
-        );
+        assert_eq!(none.node().await, Err(Missing::Node { install: "apt-get install -y nodejs".into() }));
         assert!(matches!(none.boto3().await, Err(Missing::Python { .. })));
     }
 
@@ -255,19 +225,10 @@ mod tests {
             .expect("python3 runs");
         assert!(made.success());
         let own = interpreters(|config| config.data_dir = folder.path().into());
-        let python = own
-            .python()
-            .await
-            .expect("the data folder's Python is found");
+        let python = own.python().await.expect("the data folder's Python is found");
         assert_eq!(python, folder.path().join("python/bin/python3"));
-        let missing = own
-            .boto3()
-            .await
-            .expect_err("boto3 is not in a fresh environment");
+        let missing = own.boto3().await.expect_err("boto3 is not in a fresh environment");
         let pip = format!("{}/python/bin/pip install boto3", folder.path().display());
-        assert!(
-            matches!(&missing, Missing::Boto3 { install, .. } if *install == pip),
-            "{missing}"
-        );
+        assert!(matches!(&missing, Missing::Boto3 { install, .. } if *install == pip), "{missing}");
     }
 }

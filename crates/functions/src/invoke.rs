@@ -6,10 +6,7 @@ use crate::interpreters::{Interpreters, Missing};
 use crate::limits::Guard;
 use crate::output::LogWriter;
 use crate::runtime_files::RuntimeFiles;
-use crate::{
-    Config, Credentials, CredentialsError, DeployError, DeployedCode, Package, Runtime,
-    UnknownRuntime,
-};
+use crate::{Config, Credentials, CredentialsError, DeployError, DeployedCode, Package, Runtime, UnknownRuntime};
 use bytes::Bytes;
 use headwater_model::function::Function;
 use headwater_store::{Select, Store};
@@ -124,11 +121,7 @@ impl Functions {
     ///
     /// # Errors
     /// If the data folder cannot be written.
-    pub fn new(
-        config: Config,
-        store: Arc<dyn Store>,
-        credentials: Arc<dyn Credentials>,
-    ) -> Result<Self, io::Error> {
+    pub fn new(config: Config, store: Arc<dyn Store>, credentials: Arc<dyn Credentials>) -> Result<Self, io::Error> {
         let folder = config.data_dir.join("functions");
         let files = RuntimeFiles::in_folder(&folder);
         files.write()?;
@@ -163,12 +156,7 @@ impl Functions {
     ///
     /// # Errors
     /// [`DeployError`]; if an interpreter or boto3 is missing it names the command that installs it.
-    pub async fn deploy(
-        &self,
-        package: Package,
-        runtime: &str,
-        _handler: &str,
-    ) -> Result<DeployedCode, DeployError> {
+    pub async fn deploy(&self, package: Package, runtime: &str, _handler: &str) -> Result<DeployedCode, DeployError> {
         let kind = code::check(&package, runtime, &self.inner.workshop.interpreters).await?;
         let store = self.inner.code.clone();
         let unpacked = tokio::task::spawn_blocking(move || store.unpack(&package, kind)).await;
@@ -190,59 +178,34 @@ impl Functions {
         options: InvokeOptions,
     ) -> Result<Outcome, InvokeError> {
         if payload.len() > PAYLOAD_BYTES_MAX {
-            return Err(InvokeError::PayloadTooLarge {
-                bytes: payload.len(),
-                max: PAYLOAD_BYTES_MAX,
-            });
+            return Err(InvokeError::PayloadTooLarge { bytes: payload.len(), max: PAYLOAD_BYTES_MAX });
         }
         let _turn = self.turn().await?;
-        let request_id = options
-            .request_id
-            .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let request_id = options.request_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         let (mut instance, ready) = match self.take_idle(function) {
             Some(instance) => (instance, Ok(())),
             None => {
                 let mut instance = self.start(function).await?;
                 let timeout = Duration::from_secs(function.timeout_s.into());
-                let ready = instance
-                    .ready(self.inner.workshop.config.init_max.max(timeout))
-                    .await;
+                let ready = instance.ready(self.inner.workshop.config.init_max.max(timeout)).await;
                 (instance, ready)
             }
         };
-        let payload = if payload.is_empty() {
-            Bytes::from_static(b"{}")
-        } else {
-            payload
-        };
-        let done = instance
-            .run(
-                function,
-                &request_id,
-                options.client_context,
-                payload,
-                ready,
-            )
-            .await;
+        let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
+        let done = instance.run(function, &request_id, options.client_context, payload, ready).await;
         if done.ending.is_reusable() {
             self.keep_idle(instance);
         }
         let (payload, failed) = done.ending.payload(&request_id, function.timeout_s);
         let function_error = failed.then(|| UNHANDLED.to_owned());
         tracing::debug!(function = %function.name, %request_id, failed, "function invoked");
-        Ok(Outcome {
-            request_id,
-            payload,
-            function_error,
-            log_tail: done.tail,
-        })
+        Ok(Outcome { request_id, payload, function_error, log_tail: done.tail })
     }
 
     /// Ends the idle processes of a function, after it was deleted.
     pub fn retire(&self, function: &str) {
-        let retired: Vec<Instance> = lock(&self.inner.idle)
-            .extract_if(.., |instance| instance.function_name == function)
-            .collect();
+        let retired: Vec<Instance> =
+            lock(&self.inner.idle).extract_if(.., |instance| instance.function_name == function).collect();
         drop(retired);
     }
 
@@ -256,20 +219,13 @@ impl Functions {
         let turn = Arc::clone(&self.inner.turns).acquire_owned();
         match tokio::time::timeout(config.turn_wait, turn).await {
             Ok(Ok(turn)) => Ok(turn),
-            _ => Err(InvokeError::TooManyRequests {
-                running: config.concurrency_max,
-                waited: config.turn_wait,
-            }),
+            _ => Err(InvokeError::TooManyRequests { running: config.concurrency_max, waited: config.turn_wait }),
         }
     }
 
     async fn start(&self, function: &Function) -> Result<Instance, InvokeError> {
         let runtime = Runtime::parse(&function.runtime)?;
-        let code = self
-            .inner
-            .code
-            .path(&function.code_sha256)
-            .filter(|path| path.is_dir());
+        let code = self.inner.code.path(&function.code_sha256).filter(|path| path.is_dir());
         let code = code.ok_or_else(|| InvokeError::CodeMissing {
             function: function.name.clone(),
             sha256: function.code_sha256.clone(),
@@ -279,22 +235,11 @@ impl Functions {
             + config.init_max
             + Duration::from_secs(2 * u64::from(function.timeout_s))
             + CREDENTIALS_MARGIN;
-        let access = self
-            .inner
-            .credentials
-            .role_session(&function.role_arn, &function.name, ttl)
-            .await?;
-        let started = self
-            .inner
-            .workshop
-            .start(function, runtime, &code, &access, instance_key(function))
-            .await;
+        let access = self.inner.credentials.role_session(&function.role_arn, &function.name, ttl).await?;
+        let started = self.inner.workshop.start(function, runtime, &code, &access, instance_key(function)).await;
         started.map_err(|error| match error {
             StartError::Missing(missing) => InvokeError::Missing(missing),
-            StartError::Io(source) => InvokeError::Start {
-                function: function.name.clone(),
-                source,
-            },
+            StartError::Io(source) => InvokeError::Start { function: function.name.clone(), source },
         })
     }
 
@@ -307,15 +252,10 @@ impl Functions {
         let gone: Vec<Instance> = idle
             .extract_if(.., |instance| {
                 instance.function_name == function.name
-                    && (instance.key != key
-                        || instance.started.elapsed() >= age_max
-                        || !instance.is_sound())
+                    && (instance.key != key || instance.started.elapsed() >= age_max || !instance.is_sound())
             })
             .collect();
-        let found = idle
-            .iter()
-            .rposition(|instance| instance.key == key)
-            .map(|at| idle.remove(at));
+        let found = idle.iter().rposition(|instance| instance.key == key).map(|at| idle.remove(at));
         drop(idle);
         drop(gone);
         found
@@ -324,9 +264,7 @@ impl Functions {
     fn keep_idle(&self, instance: Instance) {
         let mut idle = lock(&self.inner.idle);
         idle.push(instance);
-        let surplus = idle
-            .len()
-            .saturating_sub(self.inner.workshop.config.warm_max);
+        let surplus = idle.len().saturating_sub(self.inner.workshop.config.warm_max);
         let gone: Vec<Instance> = idle.drain(..surplus).collect();
         drop(idle);
         drop(gone);
@@ -344,8 +282,7 @@ impl Functions {
             })
             .collect();
         drop(gone);
-        Instant::now()
-            + (config.warm_idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30))
+        Instant::now() + (config.warm_idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30))
     }
 
     /// Ends all idle processes.
@@ -356,27 +293,17 @@ impl Functions {
 
     /// Removes unpacked packages that no function refers to.
     pub(crate) async fn sweep_code(&self) {
-        let functions = match headwater_store::list::<Function>(
-            &*self.inner.store,
-            Select::default(),
-        )
-        .await
-        {
+        let functions = match headwater_store::list::<Function>(&*self.inner.store, Select::default()).await {
             Ok(functions) => functions,
             Err(error) => {
                 tracing::warn!(%error, "packages without a function are left in the data folder");
                 return;
             }
         };
-        let used: HashSet<String> = functions
-            .into_iter()
-            .map(|function| function.code_sha256)
-            .collect();
+        let used: HashSet<String> = functions.into_iter().map(|function| function.code_sha256).collect();
         let inner = Arc::clone(&self.inner);
         let swept = tokio::task::spawn_blocking(move || {
-            inner
-                .code
-                .sweep(|name| used.contains(name) || lock(&inner.deployed).contains(name))
+            inner.code.sweep(|name| used.contains(name) || lock(&inner.deployed).contains(name))
         });
         match swept.await {
             Ok(Ok(0)) => {}

@@ -18,15 +18,9 @@ const NICENESS: i32 = 5;
 /// Sets what holds for a fresh process and all that it starts.
 pub(crate) fn confine(pid: Pid) {
     #[cfg(target_os = "linux")]
-    for (resource, max) in [
-        (Resource::Core, 0),
-        (Resource::Nofile, OPEN_FILES_MAX),
-        (Resource::Fsize, FILE_BYTES_MAX),
-    ] {
-        let limit = Rlimit {
-            current: Some(max),
-            maximum: Some(max),
-        };
+    for (resource, max) in [(Resource::Core, 0), (Resource::Nofile, OPEN_FILES_MAX), (Resource::Fsize, FILE_BYTES_MAX)]
+    {
+        let limit = Rlimit { current: Some(max), maximum: Some(max) };
         if let Err(error) = rustix::process::prlimit(Some(pid), resource, limit) {
             tracing::debug!(pid = pid.as_raw_nonzero().get(), ?resource, %error, "resource limit not set");
         }
@@ -43,11 +37,7 @@ pub(crate) fn confine(pid: Pid) {
 pub(crate) fn memory_bytes(pid: Pid, limit: u64) -> u64 {
     let processes = descendants(pid.as_raw_nonzero().get());
     let sum = |file: &str, field: &str| {
-        processes
-            .iter()
-            .filter_map(|pid| kilobytes(&format!("/proc/{pid}/{file}"), field))
-            .sum::<u64>()
-            * 1024
+        processes.iter().filter_map(|pid| kilobytes(&format!("/proc/{pid}/{file}"), field)).sum::<u64>() * 1024
     };
     let resident = sum("status", "VmRSS:");
     if resident <= limit || processes.len() == 1 {
@@ -68,13 +58,8 @@ fn descendants(pid: i32) -> Vec<i32> {
             continue;
         };
         for thread in threads.flatten() {
-            let children =
-                std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            all.extend(
-                children
-                    .split_ascii_whitespace()
-                    .filter_map(|pid| pid.parse::<i32>().ok()),
-            );
+            let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            all.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
         }
         next += 1;
     }
@@ -153,9 +138,7 @@ impl Guard {
                 None
             }
         };
-        Guard {
-            shell: Mutex::new(shell),
-        }
+        Guard { shell: Mutex::new(shell) }
     }
 
     fn spawn() -> io::Result<(Child, ChildStdin)> {
@@ -186,11 +169,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let shell = self
-            .shell
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let shell = self.shell.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((mut child, stdin)) = shell {
             drop(stdin);
             let _ = child.wait();
@@ -205,11 +184,7 @@ mod tests {
 
     fn sleeper() -> (Child, Pid) {
         // A shell with a child of its own: the whole group must go.
-        let child = Command::new("/bin/sh")
-            .args(["-c", "sleep 600 & wait"])
-            .process_group(0)
-            .spawn()
-            .expect("sh");
+        let child = Command::new("/bin/sh").args(["-c", "sleep 600 & wait"]).process_group(0).spawn().expect("sh");
         let pid = Pid::from_child(&child);
         (child, pid)
     }
@@ -217,10 +192,7 @@ mod tests {
     fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         let started = Instant::now();
         while !done() {
-            assert!(
-                started.elapsed() < Duration::from_secs(20),
-                "{what} took too long"
-            );
+            assert!(started.elapsed() < Duration::from_secs(20), "{what} took too long");
             std::thread::yield_now();
         }
     }
@@ -232,9 +204,7 @@ mod tests {
     #[test]
     fn a_dropped_group_is_killed_with_its_grandchildren() {
         let (mut child, pid) = sleeper();
-        wait_until("the grandchild", || {
-            descendants(pid.as_raw_nonzero().get()).len() == 2
-        });
+        wait_until("the grandchild", || descendants(pid.as_raw_nonzero().get()).len() == 2);
         drop(Group::adopt(pid, Arc::new(Guard::start())));
         child.wait().expect("it ended");
         wait_until("the group's end", || group_is_empty(pid));
@@ -259,12 +229,8 @@ mod tests {
     #[test]
     fn memory_counts_descendants() {
         let (mut child, pid) = sleeper();
-        wait_until("the grandchild", || {
-            descendants(pid.as_raw_nonzero().get()).len() == 2
-        });
-        let own = kilobytes(&format!("/proc/{}/status", pid.as_raw_nonzero()), "VmRSS:")
-            .expect("status")
-            * 1024;
+        wait_until("the grandchild", || descendants(pid.as_raw_nonzero().get()).len() == 2);
+        let own = kilobytes(&format!("/proc/{}/status", pid.as_raw_nonzero()), "VmRSS:").expect("status") * 1024;
         assert!(memory_bytes(pid, u64::MAX) > own);
         rustix::process::kill_process_group(pid, Signal::KILL).expect("kill");
         child.wait().expect("it ended");

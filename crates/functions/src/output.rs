@@ -48,10 +48,7 @@ impl LogWriter {
     pub(crate) fn start(store: Arc<dyn Store>) -> Self {
         let (lines, inbox) = mpsc::channel(LINES_WAITING_MAX);
         let task = tokio::spawn(write_lines(store, inbox));
-        LogWriter {
-            lines,
-            task: Arc::new(TaskGuard(task.abort_handle())),
-        }
+        LogWriter { lines, task: Arc::new(TaskGuard(task.abort_handle())) }
     }
 
     /// Waits for room, then leaves the line to the writer.
@@ -131,16 +128,8 @@ impl Output {
     /// Starts to read a pipe.
     pub(crate) fn start(pipe: pipe::Receiver, destination: Destination, writer: LogWriter) -> Self {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-        let pump = Pump {
-            destination,
-            writer,
-            partial: Vec::new(),
-            tail: VecDeque::new(),
-        };
-        Output {
-            orders,
-            task: tokio::spawn(pump.run(pipe, inbox)),
-        }
+        let pump = Pump { destination, writer, partial: Vec::new(), tail: VecDeque::new() };
+        Output { orders, task: tokio::spawn(pump.run(pipe, inbox)) }
     }
 
     /// Writes a line of the server's own behind everything that the process printed before this call.
@@ -155,11 +144,7 @@ impl Output {
             self.orders.send(Order::Tail(sender)).await.ok()?;
             tail.await.ok()
         };
-        tokio::time::timeout(SETTLE_MAX, ask)
-            .await
-            .ok()
-            .flatten()
-            .unwrap_or_default()
+        tokio::time::timeout(SETTLE_MAX, ask).await.ok().flatten().unwrap_or_default()
     }
 }
 
@@ -279,12 +264,7 @@ impl Pump {
         let surplus = self.tail.len().saturating_sub(TAIL_BYTES_MAX);
         self.tail.drain(..surplus);
         let Destination { group, stream, .. } = &self.destination;
-        let line = LogLine {
-            group: group.clone(),
-            stream: stream.clone(),
-            at: Timestamp::now(),
-            message,
-        };
+        let line = LogLine { group: group.clone(), stream: stream.clone(), at: Timestamp::now(), message };
         self.writer.line(line).await;
     }
 }

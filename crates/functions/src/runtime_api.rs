@@ -105,10 +105,7 @@ impl RuntimeApi {
         });
         let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route(
-                "/2018-06-01/runtime/invocation/{id}/response",
-                post(response),
-            )
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(Arc::clone(&shared));
@@ -117,11 +114,7 @@ impl RuntimeApi {
                 tracing::warn!(%error, "runtime API listener ended");
             }
         });
-        Ok(RuntimeApi {
-            address,
-            shared,
-            server,
-        })
+        Ok(RuntimeApi { address, shared, server })
     }
 
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
@@ -193,14 +186,8 @@ fn handed_out(invocation: Invocation, invocation_id: &str) -> Response {
     };
     set("content-type", "application/json");
     set("lambda-runtime-aws-request-id", &invocation.request_id);
-    set(
-        "lambda-runtime-deadline-ms",
-        &invocation.deadline.0.to_string(),
-    );
-    set(
-        "lambda-runtime-invoked-function-arn",
-        &invocation.function_arn,
-    );
+    set("lambda-runtime-deadline-ms", &invocation.deadline.0.to_string());
+    set("lambda-runtime-invoked-function-arn", &invocation.function_arn);
     set("lambda-runtime-trace-id", &trace);
     set("lambda-runtime-invocation-id", invocation_id);
     if let Some(context) = &invocation.client_context {
@@ -209,17 +196,11 @@ fn handed_out(invocation: Invocation, invocation_id: &str) -> Response {
     (headers, invocation.payload).into_response()
 }
 
-async fn response(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Response {
+async fn response(State(shared): State<Arc<Shared>>, Path(id): Path<String>, request: Request) -> Response {
     if let Err(refusal) = check(&shared, &id, request.headers()) {
         return refusal;
     }
-    let answer = read(request.into_body(), RESPONSE_BYTES_MAX)
-        .await
-        .map_or(Answer::TooLarge, Answer::Response);
+    let answer = read(request.into_body(), RESPONSE_BYTES_MAX).await.map_or(Answer::TooLarge, Answer::Response);
     let status = match answer {
         Answer::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::ACCEPTED,
@@ -227,22 +208,13 @@ async fn response(
     settle(&shared, &id, answer, status)
 }
 
-async fn error(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Response {
+async fn error(State(shared): State<Arc<Shared>>, Path(id): Path<String>, request: Request) -> Response {
     if let Err(refusal) = check(&shared, &id, request.headers()) {
         return refusal;
     }
     let kind = error_type(request.headers());
     let body = read(request.into_body(), ERROR_BYTES_MAX).await;
-    settle(
-        &shared,
-        &id,
-        Answer::Error(error_payload(body, kind)),
-        StatusCode::ACCEPTED,
-    )
+    settle(&shared, &id, Answer::Error(error_payload(body, kind)), StatusCode::ACCEPTED)
 }
 
 async fn init_error(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -258,11 +230,7 @@ async fn init_error(State(shared): State<Arc<Shared>>, request: Request) -> Resp
     if started {
         accepted(StatusCode::ACCEPTED)
     } else {
-        refused(
-            StatusCode::FORBIDDEN,
-            "InvalidStateTransition",
-            "the runtime has asked for work before",
-        )
+        refused(StatusCode::FORBIDDEN, "InvalidStateTransition", "the runtime has asked for work before")
     }
 }
 
@@ -272,81 +240,49 @@ async fn read(body: Body, max: usize) -> Option<Bytes> {
 }
 
 fn error_type(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get("lambda-runtime-function-error-type")?
-        .to_str()
-        .ok()
-        .map(str::to_owned)
+    headers.get("lambda-runtime-function-error-type")?.to_str().ok().map(str::to_owned)
 }
 
 /// The payload as sent; if it says nothing, what the header says.
 fn error_payload(body: Option<Bytes>, kind: Option<String>) -> Bytes {
     match body {
         Some(body) if !body.is_empty() => body,
-        _ => json!({ "errorMessage": "", "errorType": kind.unwrap_or_else(|| "Unhandled".into()) })
-            .to_string()
-            .into(),
+        _ => json!({ "errorMessage": "", "errorType": kind.unwrap_or_else(|| "Unhandled".into()) }).to_string().into(),
     }
 }
 
 /// Whether an answer is one to the invocation under way.
-#[expect(
-    clippy::result_large_err,
-    reason = "the refusal is the response itself, made once"
-)]
+#[expect(clippy::result_large_err, reason = "the refusal is the response itself, made once")]
 fn check(shared: &Shared, request_id: &str, headers: &HeaderMap) -> Result<(), Response> {
     let work = shared.work();
-    let Some(current) = work
-        .current
-        .as_ref()
-        .filter(|current| current.request_id == request_id)
-    else {
-        return Err(refused(
-            StatusCode::BAD_REQUEST,
-            "InvalidRequestID",
-            "Invalid request ID",
-        ));
+    let Some(current) = work.current.as_ref().filter(|current| current.request_id == request_id) else {
+        return Err(refused(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID"));
     };
     match headers.get("lambda-runtime-invocation-id") {
-        Some(echo) if echo.as_bytes() != current.invocation_id.as_bytes() => Err(refused(
-            StatusCode::BAD_REQUEST,
-            "InvalidInvocationId",
-            "Invalid invocation ID",
-        )),
+        Some(echo) if echo.as_bytes() != current.invocation_id.as_bytes() => {
+            Err(refused(StatusCode::BAD_REQUEST, "InvalidInvocationId", "Invalid invocation ID"))
+        }
         _ => Ok(()),
     }
 }
 
 fn settle(shared: &Shared, request_id: &str, answer: Answer, status: StatusCode) -> Response {
-    let current = shared
-        .work()
-        .current
-        .take_if(|current| current.request_id == request_id);
+    let current = shared.work().current.take_if(|current| current.request_id == request_id);
     match current {
         Some(current) => {
             let _ = current.answer.send(answer);
             accepted(status)
         }
-        None => refused(
-            StatusCode::BAD_REQUEST,
-            "InvalidRequestID",
-            "Invalid request ID",
-        ),
+        None => refused(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID"),
     }
 }
 
 fn accepted(status: StatusCode) -> Response {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
-        let message =
-            format!("Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes).");
+        let message = format!("Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes).");
         return refused(status, "RequestEntityTooLarge", &message);
     }
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/json")],
-        r#"{"status":"OK"}"#,
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], r#"{"status":"OK"}"#).into_response()
 }
 
 fn refused(status: StatusCode, kind: &str, message: &str) -> Response {

@@ -4,22 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const FILES: &[(&str, &str)] = &[
-    (
-        "python/bootstrap.py",
-        include_str!("runtime/python/bootstrap.py"),
-    ),
-    (
-        "python/lib/cfnresponse.py",
-        include_str!("runtime/python/lib/cfnresponse.py"),
-    ),
-    (
-        "nodejs/bootstrap.js",
-        include_str!("runtime/nodejs/bootstrap.js"),
-    ),
-    (
-        "nodejs/node_modules/cfn-response/index.js",
-        include_str!("runtime/nodejs/node_modules/cfn-response/index.js"),
-    ),
+    ("python/bootstrap.py", include_str!("runtime/python/bootstrap.py")),
+    ("python/lib/cfnresponse.py", include_str!("runtime/python/lib/cfnresponse.py")),
+    ("nodejs/bootstrap.js", include_str!("runtime/nodejs/bootstrap.js")),
+    ("nodejs/node_modules/cfn-response/index.js", include_str!("runtime/nodejs/cfn-response.js")),
 ];
 
 /// The folder with the written files.
@@ -31,9 +19,7 @@ pub(crate) struct RuntimeFiles {
 impl RuntimeFiles {
     /// Names the folder; [`RuntimeFiles::write`] fills it.
     pub(crate) fn in_folder(functions: &Path) -> Self {
-        RuntimeFiles {
-            folder: functions.join("runtime"),
-        }
+        RuntimeFiles { folder: functions.join("runtime") }
     }
 
     /// Writes what differs. Another version of the server may have left other files.

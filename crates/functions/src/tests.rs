@@ -40,10 +40,7 @@ impl Credentials for Keys {
             secret_access_key: Secret::new(format!("secret of {role_arn}")),
             session_token: Some(Secret::new("token-of-the-session")),
             expires_at: Some(Timestamp::now().plus_ms(ttl.as_millis() as i64)),
-            principal: Principal::Role {
-                role: role_arn.into(),
-                session: session_name.into(),
-            },
+            principal: Principal::Role { role: role_arn.into(), session: session_name.into() },
         })
     }
 }
@@ -63,11 +60,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::in_memory().await.unwrap());
         let functions = functions(folder.path(), store.clone(), change);
-        Bench {
-            functions,
-            store,
-            folder,
-        }
+        Bench { functions, store, folder }
     }
 
     /// Deploys a function and stores it.
@@ -78,11 +71,7 @@ impl Bench {
         package: Package,
         change: impl FnOnce(&mut Function),
     ) -> Function {
-        let code = self
-            .functions
-            .deploy(package, runtime, "index.handler")
-            .await
-            .unwrap();
+        let code = self.functions.deploy(package, runtime, "index.handler").await.unwrap();
         let mut function = described(name, runtime, code);
         change(&mut function);
         let mut batch = headwater_store::Batch::new();
@@ -92,30 +81,18 @@ impl Bench {
     }
 
     async fn python(&self, name: &str, source: &str) -> Function {
-        self.function(name, "python3.8", Package::Inline(source.into()), |_| {})
-            .await
+        self.function(name, "python3.8", Package::Inline(source.into()), |_| {}).await
     }
 
     async fn invoke(&self, function: &Function, payload: &str) -> Outcome {
         let payload = Bytes::copy_from_slice(payload.as_bytes());
-        self.functions
-            .invoke(function, payload, InvokeOptions::default())
-            .await
-            .unwrap()
+        self.functions.invoke(function, payload, InvokeOptions::default()).await.unwrap()
     }
 
     async fn log(&self, function: &Function) -> Vec<String> {
         self.functions.flush_logs().await;
-        let lines = self
-            .store
-            .log_lines(&function.log_group(), LogSelect::default())
-            .await
-            .unwrap();
-        assert!(
-            lines
-                .iter()
-                .all(|(_, line)| line.stream == function.log_stream)
-        );
+        let lines = self.store.log_lines(&function.log_group(), LogSelect::default()).await.unwrap();
+        assert!(lines.iter().all(|(_, line)| line.stream == function.log_stream));
         lines.into_iter().map(|(_, line)| line.message).collect()
     }
 }

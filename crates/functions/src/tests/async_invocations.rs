@@ -2,7 +2,7 @@
 
 use super::*;
 use headwater_model::function::Function;
-use headwater_store::{Batch, Topic};
+use headwater_store::Batch;
 use std::path::PathBuf;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -13,10 +13,7 @@ impl Bench {
     fn worker(&self) -> (JoinHandle<()>, CancellationToken) {
         let (functions, cancel) = (self.functions.clone(), CancellationToken::new());
         let stop = cancel.clone();
-        (
-            tokio::spawn(async move { functions.run(stop).await }),
-            cancel,
-        )
+        (tokio::spawn(async move { functions.run(stop).await }), cancel)
     }
 
     async fn drained(&self) {
@@ -30,30 +27,16 @@ impl Bench {
             "def handler(event, context):\n    with open({record:?}, 'a') as f: f.write('%s %s\\n' % (context.aws_request_id, event['n']))\n    \
              if event.get('fail'): raise Exception('on purpose')"
         );
-        (
-            self.function("recorder", "python3.8", Package::Inline(source), change)
-                .await,
-            record,
-        )
+        (self.function("recorder", "python3.8", Package::Inline(source), change).await, record)
     }
 }
 
 async fn queue_is_empty(store: &dyn Store) {
-    let mut changes = store.watch(Topic::Queue(QUEUE.into()));
-    let empty = tokio::time::timeout(PATIENCE, async {
-        while store.next_due(QUEUE).await.unwrap().is_some() {
-            changes.changed().await.unwrap();
-        }
-    });
-    assert!(empty.await.is_ok(), "invocations took too long");
+    until("invocations", || async { store.next_due(QUEUE).await.unwrap().is_none() }).await;
 }
 
 fn lines(record: &Path) -> Vec<String> {
-    std::fs::read_to_string(record)
-        .unwrap_or_default()
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    std::fs::read_to_string(record).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,22 +45,14 @@ async fn invocations_run_in_order_and_leave_the_queue() {
     let (_, record) = bench.recorder(|_| {}).await;
     let mut expected = Vec::new();
     for n in 0..4 {
-        let id = bench
-            .functions
-            .enqueue("recorder", Bytes::from(format!(r#"{{"n":{n}}}"#)))
-            .await
-            .unwrap();
+        let id = bench.functions.enqueue("recorder", Bytes::from(format!(r#"{{"n":{n}}}"#))).await.unwrap();
         expected.push(format!("{id} {n}"));
     }
     let (worker, cancel) = bench.worker();
     bench.drained().await;
     assert_eq!(lines(&record), expected);
     // It also wakes for what comes later.
-    let id = bench
-        .functions
-        .enqueue("recorder", Bytes::from_static(br#"{"n":4}"#))
-        .await
-        .unwrap();
+    let id = bench.functions.enqueue("recorder", Bytes::from_static(br#"{"n":4}"#)).await.unwrap();
     bench.drained().await;
     assert_eq!(lines(&record).last(), Some(&format!("{id} 4")));
     cancel.cancel();
@@ -89,11 +64,7 @@ async fn a_failing_function_is_tried_three_times_with_one_request_id() {
     let bench = Bench::with(|config| config.retry_delays = QUICK).await;
     let (_, record) = bench.recorder(|_| {}).await;
     let (worker, cancel) = bench.worker();
-    let id = bench
-        .functions
-        .enqueue("recorder", Bytes::from_static(br#"{"n":1,"fail":true}"#))
-        .await
-        .unwrap();
+    let id = bench.functions.enqueue("recorder", Bytes::from_static(br#"{"n":1,"fail":true}"#)).await.unwrap();
     bench.drained().await;
     assert_eq!(lines(&record), vec![format!("{id} 1"); 3]);
     cancel.cancel();
@@ -106,22 +77,12 @@ async fn the_first_retry_comes_after_a_minute() {
     let (_, record) = bench.recorder(|_| {}).await;
     let (worker, cancel) = bench.worker();
     let before = Timestamp::now();
-    bench
-        .functions
-        .enqueue("recorder", Bytes::from_static(br#"{"n":1,"fail":true}"#))
-        .await
-        .unwrap();
+    bench.functions.enqueue("recorder", Bytes::from_static(br#"{"n":1,"fail":true}"#)).await.unwrap();
     let far = Timestamp(i64::MAX);
-    until("the first try", || async {
-        bench.store.due_jobs(QUEUE, far, 1).await.unwrap()[0].attempt == 1
-    })
-    .await;
+    until("the first try", || async { bench.store.due_jobs(QUEUE, far, 1).await.unwrap()[0].attempt == 1 }).await;
     let job = bench.store.due_jobs(QUEUE, far, 1).await.unwrap().remove(0);
     let wait = job.due.since_ms(before);
-    assert!(
-        (60_000..=60_000 + Timestamp::now().since_ms(before)).contains(&wait),
-        "{wait} ms"
-    );
+    assert!((60_000..=60_000 + Timestamp::now().since_ms(before)).contains(&wait), "{wait} ms");
     assert_eq!(lines(&record).len(), 1);
     cancel.cancel();
     worker.await.unwrap();
@@ -132,11 +93,7 @@ async fn a_function_may_want_fewer_tries_or_younger_events() {
     let bench = Bench::with(|config| config.retry_delays = QUICK).await;
     let (mut function, record) = bench.recorder(|f| f.retry_attempts_max = Some(0)).await;
     let (worker, cancel) = bench.worker();
-    bench
-        .functions
-        .enqueue("recorder", Bytes::from_static(br#"{"n":1,"fail":true}"#))
-        .await
-        .unwrap();
+    bench.functions.enqueue("recorder", Bytes::from_static(br#"{"n":1,"fail":true}"#)).await.unwrap();
     bench.drained().await;
     assert_eq!(lines(&record).len(), 1);
 
@@ -144,15 +101,7 @@ async fn a_function_may_want_fewer_tries_or_younger_events() {
     let mut batch = Batch::new();
     batch.put(&function).unwrap();
     let options = InvokeOptions::default();
-    bench
-        .functions
-        .enqueue_in(
-            &mut batch,
-            "recorder",
-            Bytes::from_static(br#"{"n":2}"#),
-            options,
-        )
-        .unwrap();
+    bench.functions.enqueue_in(&mut batch, "recorder", Bytes::from_static(br#"{"n":2}"#), options).unwrap();
     for write in &mut batch.writes {
         if let headwater_store::Write::Enqueue(job) = write {
             job.created = job.created.plus_ms(-61_000);
@@ -168,11 +117,7 @@ async fn a_function_may_want_fewer_tries_or_younger_events() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invocation_of_a_deleted_function_is_dropped() {
     let bench = Bench::new().await;
-    bench
-        .functions
-        .enqueue("gone", Bytes::from_static(b"{}"))
-        .await
-        .unwrap();
+    bench.functions.enqueue("gone", Bytes::from_static(b"{}")).await.unwrap();
     let (worker, cancel) = bench.worker();
     bench.drained().await;
     cancel.cancel();
@@ -182,33 +127,17 @@ async fn an_invocation_of_a_deleted_function_is_dropped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_cannot_run_now_is_kept_for_later() {
     let bench = Bench::new().await;
-    let (_, record) = bench
-        .recorder(|f| f.role_arn = Realm::default().role_arn("missing"))
-        .await;
+    let (_, record) = bench.recorder(|f| f.role_arn = Realm::default().role_arn("missing")).await;
     let (worker, cancel) = bench.worker();
-    let id = bench
-        .functions
-        .enqueue("recorder", Bytes::from_static(br#"{"n":1}"#))
-        .await
-        .unwrap();
+    let id = bench.functions.enqueue("recorder", Bytes::from_static(br#"{"n":1}"#)).await.unwrap();
     let far = Timestamp(i64::MAX);
-    until("the refusal", || async {
-        bench.store.due_jobs(QUEUE, far, 1).await.unwrap()[0].body["refusals"] != 0
+    until("the refusal", || async { bench.store.due_jobs(QUEUE, far, 1).await.unwrap()[0].body["refusals"] != 0 })
+        .await;
+    assert_eq!(bench.store.due_jobs(QUEUE, far, 1).await.unwrap()[0].attempt, 0, "it was no try of the function");
+    headwater_store::update::<Function, headwater_store::Error, _>(&*bench.store, "recorder", |function| {
+        function.role_arn = Realm::default().role_arn("worker");
+        Ok(())
     })
-    .await;
-    assert_eq!(
-        bench.store.due_jobs(QUEUE, far, 1).await.unwrap()[0].attempt,
-        0,
-        "it was no try of the function"
-    );
-    headwater_store::update::<Function, headwater_store::Error, _>(
-        &*bench.store,
-        "recorder",
-        |function| {
-            function.role_arn = Realm::default().role_arn("worker");
-            Ok(())
-        },
-    )
     .await
     .unwrap();
     bench.drained().await;
@@ -221,18 +150,9 @@ async fn a_function_that_cannot_run_now_is_kept_for_later() {
 async fn only_json_of_up_to_a_megabyte_is_taken() {
     let bench = Bench::new().await;
     let not_json = bench.functions.enqueue("f", Bytes::from_static(b"{")).await;
-    assert!(
-        matches!(not_json, Err(EnqueueError::NotJson(_))),
-        "{not_json:?}"
-    );
-    let large = bench
-        .functions
-        .enqueue("f", Bytes::from(vec![b'1'; EVENT_BYTES_MAX + 1]))
-        .await;
-    assert!(
-        matches!(large, Err(EnqueueError::PayloadTooLarge { .. })),
-        "{large:?}"
-    );
+    assert!(matches!(not_json, Err(EnqueueError::NotJson(_))), "{not_json:?}");
+    let large = bench.functions.enqueue("f", Bytes::from(vec![b'1'; EVENT_BYTES_MAX + 1])).await;
+    assert!(matches!(large, Err(EnqueueError::PayloadTooLarge { .. })), "{large:?}");
     assert_eq!(bench.store.next_due(QUEUE).await.unwrap(), None);
 }
 
@@ -240,21 +160,10 @@ async fn only_json_of_up_to_a_megabyte_is_taken() {
 async fn packages_that_no_function_refers_to_go_at_the_start() {
     let bench = Bench::new().await;
     let kept = bench.python("kept", "x = 1").await;
-    let orphan = bench
-        .functions
-        .deploy(
-            Package::Inline("x = 2".into()),
-            "python3.8",
-            "index.handler",
-        )
-        .await
-        .unwrap();
+    let orphan = bench.functions.deploy(Package::Inline("x = 2".into()), "python3.8", "index.handler").await.unwrap();
     let code = bench.folder.path().join("functions/code");
     bench.functions.sweep_code().await;
-    assert!(
-        code.join(&orphan.sha256).exists(),
-        "a function may be about to refer to it"
-    );
+    assert!(code.join(&orphan.sha256).exists(), "a function may be about to refer to it");
     let restarted = functions(bench.folder.path(), bench.store.clone(), |_| {});
     restarted.sweep_code().await;
     assert!(!code.join(&orphan.sha256).exists());
@@ -279,19 +188,13 @@ async fn victim() {
          open({folder:?} + name + '.new', 'w').write('%d %s' % (os.getpid(), context.aws_request_id))\n    \
          os.rename({folder:?} + name + '.new', {folder:?} + name)\n    if first: time.sleep(600)"
     );
-    let code = functions
-        .deploy(Package::Inline(source), "python3.8", "index.handler")
-        .await
-        .unwrap();
+    let code = functions.deploy(Package::Inline(source), "python3.8", "index.handler").await.unwrap();
     let mut function = described("survivor", "python3.8", code);
     function.timeout_s = 900;
     let mut batch = Batch::new();
     batch.put(&function).unwrap();
     store.commit(batch).await.unwrap();
-    functions
-        .enqueue("survivor", Bytes::from_static(b"{}"))
-        .await
-        .unwrap();
+    functions.enqueue("survivor", Bytes::from_static(b"{}")).await.unwrap();
     functions.run(CancellationToken::new()).await;
 }
 
@@ -308,22 +211,13 @@ async fn an_invocation_survives_the_death_of_the_server() {
     until("the first run", || async { first.exists() }).await;
     server.start_kill().unwrap();
     server.wait().await.unwrap();
-    let (pid, id) = std::fs::read_to_string(&first)
-        .map(|text| split(&text))
-        .unwrap();
+    let (pid, id) = std::fs::read_to_string(&first).map(|text| split(&text)).unwrap();
     let process = PathBuf::from(format!("/proc/{pid}/cmdline"));
     // A process without a command line is a zombie or gone.
-    until("the function's death", || async {
-        std::fs::read(&process).unwrap_or_default().is_empty()
-    })
-    .await;
+    until("the function's death", || async { std::fs::read(&process).unwrap_or_default().is_empty() }).await;
     assert!(!second.exists());
 
-    let store = Arc::new(
-        SqliteStore::open(&folder.path().join("state"))
-            .await
-            .unwrap(),
-    );
+    let store = Arc::new(SqliteStore::open(&folder.path().join("state")).await.unwrap());
     let functions = functions(folder.path(), store.clone(), |_| {});
     let cancel = CancellationToken::new();
     let worker = tokio::spawn({
@@ -331,9 +225,7 @@ async fn an_invocation_survives_the_death_of_the_server() {
         async move { functions.run(cancel).await }
     });
     queue_is_empty(&*store).await;
-    let (_, again) = std::fs::read_to_string(&second)
-        .map(|text| split(&text))
-        .unwrap();
+    let (_, again) = std::fs::read_to_string(&second).map(|text| split(&text)).unwrap();
     assert_eq!(again, id, "the request id stays");
     cancel.cancel();
     worker.await.unwrap();

@@ -3,9 +3,7 @@
 use super::*;
 
 fn field<'a>(report: &'a str, name: &str) -> Option<&'a str> {
-    report
-        .split('\t')
-        .find_map(|part| part.strip_prefix(name)?.strip_prefix(": "))
+    report.split('\t').find_map(|part| part.strip_prefix(name)?.strip_prefix(": "))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,10 +27,8 @@ def handler(event, context):
     let id = &outcome.request_id;
     let lines = bench.log(&function).await;
     let (report, lines) = lines.split_last().unwrap();
-    let (warning, others): (Vec<_>, Vec<_>) = lines
-        .iter()
-        .map(String::as_str)
-        .partition(|line| line.contains("WARNING"));
+    let (warning, others): (Vec<_>, Vec<_>) =
+        lines.iter().map(String::as_str).partition(|line| line.contains("WARNING"));
     let start = format!("START RequestId: {id} Version: $LATEST");
     let end = format!("END RequestId: {id}");
     assert_eq!(
@@ -51,49 +47,19 @@ def handler(event, context):
             &end
         ]
     );
-    assert!(
-        warning[0].starts_with("raw, without an end[WARNING]\t20"),
-        "{warning:?}"
-    );
-    assert!(
-        warning[0].ends_with(&format!("Z\t{id}\tcareful now")),
-        "{warning:?}"
-    );
-    assert!(
-        report.starts_with(&format!("REPORT RequestId: {id}\tDuration: ")),
-        "{report}"
-    );
+    assert!(warning[0].starts_with("raw, without an end[WARNING]\t20"), "{warning:?}");
+    assert!(warning[0].ends_with(&format!("Z\t{id}\tcareful now")), "{warning:?}");
+    assert!(report.starts_with(&format!("REPORT RequestId: {id}\tDuration: ")), "{report}");
     assert_eq!(field(report, "Memory Size"), Some("256 MB"));
     assert!(field(report, "Init Duration").is_some(), "{report}");
-    let used: u64 = field(report, "Max Memory Used")
-        .unwrap()
-        .trim_end_matches(" MB")
-        .parse()
-        .unwrap();
+    let used: u64 = field(report, "Max Memory Used").unwrap().trim_end_matches(" MB").parse().unwrap();
     assert!((1..256).contains(&used), "{report}");
-    assert!(
-        outcome.log_tail.starts_with("loading\nSTART"),
-        "{}",
-        outcome.log_tail
-    );
-    assert!(
-        outcome.log_tail.ends_with(&format!("{report}\n")),
-        "{}",
-        outcome.log_tail
-    );
+    assert!(outcome.log_tail.starts_with("loading\nSTART"), "{}", outcome.log_tail);
+    assert!(outcome.log_tail.ends_with(&format!("{report}\n")), "{}", outcome.log_tail);
 
     let warm = bench.invoke(&function, "{}").await;
-    assert!(
-        warm.log_tail
-            .starts_with(&format!("START RequestId: {}", warm.request_id)),
-        "{}",
-        warm.log_tail
-    );
-    assert!(
-        !warm.log_tail.contains("Init Duration"),
-        "{}",
-        warm.log_tail
-    );
+    assert!(warm.log_tail.starts_with(&format!("START RequestId: {}", warm.request_id)), "{}", warm.log_tail);
+    assert!(!warm.log_tail.contains("Init Duration"), "{}", warm.log_tail);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,18 +96,13 @@ async fn a_process_is_reused_while_it_works_and_its_function_is_the_same() {
     assert_ne!(other[0], first[0]);
     until("the end of the old process", || async { !alive(&first[0]) }).await;
     bench.functions.retire("warm");
-    until("the end of the retired process", || async {
-        !alive(&other[0])
-    })
-    .await;
+    until("the end of the retired process", || async { !alive(&other[0]) }).await;
 }
 
 fn alive(pid: &Value) -> bool {
     // A zombie is dead; it is only not yet collected.
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    status
-        .rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,25 +123,13 @@ async fn invocations_at_the_same_time_get_processes_of_their_own_up_to_the_limit
     let call = |name: &'static str| {
         let (functions, function) = (bench.functions.clone(), function.clone());
         tokio::spawn(async move {
-            functions
-                .invoke(
-                    &function,
-                    Bytes::from(format!("{name:?}")),
-                    InvokeOptions::default(),
-                )
-                .await
+            functions.invoke(&function, Bytes::from(format!("{name:?}")), InvokeOptions::default()).await
         })
     };
     let (a, b) = (call("a"), call("b"));
-    until("both", || async {
-        folder.join("a").exists() && folder.join("b").exists()
-    })
-    .await;
+    until("both", || async { folder.join("a").exists() && folder.join("b").exists() }).await;
     let third = call("c").await.unwrap();
-    assert!(
-        matches!(third, Err(InvokeError::TooManyRequests { running: 2, .. })),
-        "{third:?}"
-    );
+    assert!(matches!(third, Err(InvokeError::TooManyRequests { running: 2, .. })), "{third:?}");
     std::fs::write(folder.join("go"), "").unwrap();
     let (a, b) = (a.await.unwrap().unwrap(), b.await.unwrap().unwrap());
     assert_ne!(json(&a), json(&b));
@@ -196,32 +145,21 @@ async fn a_function_that_takes_too_long_is_killed_with_its_children() {
          open({pids:?}, 'w').write('%d %d' % (os.getpid(), child.pid))\n    print('waiting')\n    time.sleep(600)"
     );
     let package = Package::Inline(source);
-    let function = bench
-        .function("slow", "python3.8", package, |f| f.timeout_s = 2)
-        .await;
+    let function = bench.function("slow", "python3.8", package, |f| f.timeout_s = 2).await;
     let outcome = bench.invoke(&function, "{}").await;
     let id = &outcome.request_id;
     assert_eq!(outcome.function_error.as_deref(), Some("Unhandled"));
     assert_eq!(json(&outcome)["errorType"], "Sandbox.Timedout");
-    assert_eq!(
-        json(&outcome)["errorMessage"],
-        format!("RequestId: {id} Error: Task timed out after 2.00 seconds")
-    );
+    assert_eq!(json(&outcome)["errorMessage"], format!("RequestId: {id} Error: Task timed out after 2.00 seconds"));
     let lines = bench.log(&function).await;
     assert_eq!(lines[1], "waiting");
-    assert!(
-        lines[2].ends_with(&format!("Z {id} Task timed out after 2.00 seconds")),
-        "{lines:?}"
-    );
+    assert!(lines[2].ends_with(&format!("Z {id} Task timed out after 2.00 seconds")), "{lines:?}");
     assert!(lines[4].ends_with("\tStatus: timeout"), "{lines:?}");
     for pid in std::fs::read_to_string(pids).unwrap().split(' ') {
         let pid = Value::from(pid.parse::<u32>().unwrap());
         until("the end of the process", || async { !alive(&pid) }).await;
     }
-    assert_eq!(
-        json(&bench.invoke(&function, "{}").await)["errorType"],
-        "Sandbox.Timedout"
-    );
+    assert_eq!(json(&bench.invoke(&function, "{}").await)["errorType"], "Sandbox.Timedout");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,9 +168,7 @@ async fn a_function_that_takes_too_much_memory_is_killed() {
     let source = "import time\ndef handler(event, context):\n    kept = []\n    \
                   while True:\n        kept.append(bytearray(8 * 1024 * 1024))\n        time.sleep(0.005)";
     let package = Package::Inline(source.into());
-    let function = bench
-        .function("greedy", "python3.8", package, |f| f.memory_mb = 128)
-        .await;
+    let function = bench.function("greedy", "python3.8", package, |f| f.memory_mb = 128).await;
     let outcome = bench.invoke(&function, "{}").await;
     assert_eq!(json(&outcome)["errorType"], "Runtime.OutOfMemory");
     let used = field(outcome.log_tail.lines().last().unwrap(), "Max Memory Used").unwrap();
@@ -252,26 +188,14 @@ async fn a_function_that_ends_its_process_has_failed_and_the_next_call_gets_a_ne
         ("quiet", "without providing a reason"),
         ("kill", "with error: signal: killed"),
     ] {
-        let outcome = bench
-            .invoke(&function, &format!(r#"{{"how":"{how}"}}"#))
-            .await;
+        let outcome = bench.invoke(&function, &format!(r#"{{"how":"{how}"}}"#)).await;
         let id = &outcome.request_id;
         assert_eq!(outcome.function_error.as_deref(), Some("Unhandled"));
         assert_eq!(json(&outcome)["errorType"], "Runtime.ExitError");
-        assert_eq!(
-            json(&outcome)["errorMessage"],
-            format!("RequestId: {id} Error: Runtime exited {reason}")
-        );
-        assert!(
-            outcome.log_tail.contains("\nbye\n"),
-            "{how}: {}",
-            outcome.log_tail
-        );
+        assert_eq!(json(&outcome)["errorMessage"], format!("RequestId: {id} Error: Runtime exited {reason}"));
+        assert!(outcome.log_tail.contains("\nbye\n"), "{how}: {}", outcome.log_tail);
     }
-    assert_eq!(
-        json(&bench.invoke(&function, r#"{"how":"no"}"#).await),
-        "alive"
-    );
+    assert_eq!(json(&bench.invoke(&function, r#"{"how":"no"}"#).await), "alive");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,62 +209,32 @@ async fn files_core_dumps_and_open_files_are_limited() {
     let seen = json(&bench.invoke(&function, "{}").await);
     assert_eq!(
         seen.as_array().unwrap()[..4],
-        serde_json::json!([0, 1024, 512 * 1024 * 1024, true])
-            .as_array()
-            .unwrap()[..]
+        serde_json::json!([0, 1024, 512 * 1024 * 1024, true]).as_array().unwrap()[..]
     );
     let folder = Path::new(seen[4].as_str().unwrap());
     assert!(folder.starts_with(bench.folder.path()) && folder.exists());
     bench.functions.retire("limits");
-    until("the end of the process's folder", || async {
-        !folder.exists()
-    })
-    .await;
+    until("the end of the process's folder", || async { !folder.exists() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_run_is_an_error_and_not_an_outcome() {
     let bench = Bench::new().await;
-    let function = bench
-        .python("stuck", "def handler(event, context): return 1")
-        .await;
+    let function = bench.python("stuck", "def handler(event, context): return 1").await;
     let refusal = async |change: &dyn Fn(&mut Function)| {
         let mut function = function.clone();
         change(&mut function);
-        bench
-            .functions
-            .invoke(&function, Bytes::new(), InvokeOptions::default())
-            .await
-            .unwrap_err()
+        bench.functions.invoke(&function, Bytes::new(), InvokeOptions::default()).await.unwrap_err()
     };
     let error = refusal(&|f| f.role_arn = Realm::default().role_arn("missing")).await;
-    assert!(
-        matches!(
-            error,
-            InvokeError::Credentials(CredentialsError::UnknownRole(_))
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, InvokeError::Credentials(CredentialsError::UnknownRole(_))), "{error:?}");
     let error = refusal(&|f| f.code_sha256 = "0".repeat(64)).await;
-    assert!(
-        matches!(error, InvokeError::CodeMissing { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, InvokeError::CodeMissing { .. }), "{error:?}");
     let error = refusal(&|f| f.code_sha256 = "../../..".into()).await;
-    assert!(
-        matches!(error, InvokeError::CodeMissing { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, InvokeError::CodeMissing { .. }), "{error:?}");
     let large = Bytes::from(vec![b' '; PAYLOAD_BYTES_MAX + 1]);
-    let error = bench
-        .functions
-        .invoke(&function, large, InvokeOptions::default())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, InvokeError::PayloadTooLarge { .. }),
-        "{error:?}"
-    );
+    let error = bench.functions.invoke(&function, large, InvokeOptions::default()).await.unwrap_err();
+    assert!(matches!(error, InvokeError::PayloadTooLarge { .. }), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -351,10 +245,7 @@ async fn idle_processes_end_after_their_time_and_at_most_so_many_are_kept() {
     let two = bench.python("two", source).await;
     let first = json(&bench.invoke(&one, "{}").await);
     let second = json(&bench.invoke(&two, "{}").await);
-    until("the end of the surplus process", || async {
-        !alive(&first)
-    })
-    .await;
+    until("the end of the surplus process", || async { !alive(&first) }).await;
     assert!(alive(&second));
     bench.functions.end_tired();
     assert!(alive(&second), "five minutes have not passed");

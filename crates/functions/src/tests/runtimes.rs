@@ -9,9 +9,7 @@ use zip::write::SimpleFileOptions;
 fn archive(files: &[(&str, String)]) -> Package {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, text) in files {
-        writer
-            .start_file(*name, SimpleFileOptions::default().unix_permissions(0o755))
-            .unwrap();
+        writer.start_file(*name, SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
         writer.write_all(text.as_bytes()).unwrap();
     }
     Package::Zip(writer.finish().unwrap().into_inner().into())
@@ -37,11 +35,7 @@ def handler(event, context):
         client_context: Some(r#"{"custom":{"k":"v"}}"#.into()),
     };
     let payload = Bytes::from_static("{\"say\":\"gr\u{fc}\u{df}e\"}".as_bytes());
-    let outcome = bench
-        .functions
-        .invoke(&function, payload, options)
-        .await
-        .unwrap();
+    let outcome = bench.functions.invoke(&function, payload, options).await.unwrap();
     assert_eq!(outcome.function_error, None);
     assert_eq!(
         json(&outcome),
@@ -62,12 +56,8 @@ async fn a_process_sees_lambdas_environment_and_nothing_of_the_servers() {
     let package = Package::Inline(source.into());
     let function = bench
         .function("env", "python3.8", package, |function| {
-            function
-                .environment
-                .insert("GREETING".into(), "hello".into());
-            function
-                .environment
-                .insert("AWS_REGION".into(), "nowhere".into());
+            function.environment.insert("GREETING".into(), "hello".into());
+            function.environment.insert("AWS_REGION".into(), "nowhere".into());
         })
         .await;
     let seen = json(&bench.invoke(&function, "{}").await);
@@ -80,10 +70,7 @@ async fn a_process_sees_lambdas_environment_and_nothing_of_the_servers() {
         ("AWS_EXECUTION_ENV", "AWS_Lambda_python3.8"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
         ("AWS_ACCESS_KEY_ID", "ASIATEST"),
-        (
-            "AWS_SECRET_ACCESS_KEY",
-            "secret of arn:aws:iam::000000000000:role/worker",
-        ),
+        ("AWS_SECRET_ACCESS_KEY", "secret of arn:aws:iam::000000000000:role/worker"),
         ("AWS_SESSION_TOKEN", "token-of-the-session"),
         ("AWS_LAMBDA_FUNCTION_NAME", "env"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -107,12 +94,8 @@ async fn a_process_sees_lambdas_environment_and_nothing_of_the_servers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn python_errors_have_lambdas_payloads() {
     let bench = Bench::new().await;
-    let raising = bench
-        .python(
-            "raising",
-            "def handler(event, context):\n    raise ValueError('no ' + event['what'])",
-        )
-        .await;
+    let raising =
+        bench.python("raising", "def handler(event, context):\n    raise ValueError('no ' + event['what'])").await;
     let outcome = bench.invoke(&raising, r#"{"what":"cue"}"#).await;
     assert_eq!(outcome.function_error.as_deref(), Some("Unhandled"));
     let error = json(&outcome);
@@ -129,55 +112,27 @@ async fn python_errors_have_lambdas_payloads() {
             "Runtime.ImportModuleError",
             "Unable to import module 'index': No module named 'nowhere_to_be_found'",
         ),
-        (
-            "x = 1",
-            "index.handler",
-            "Runtime.HandlerNotFound",
-            "Handler 'handler' missing on module 'index'",
-        ),
+        ("x = 1", "index.handler", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'index'"),
         (
             "x = 1",
             "main.handler",
             "Runtime.ImportModuleError",
             "Unable to import module 'main': No module named 'main'",
         ),
-        (
-            "x = 1",
-            "handler",
-            "Runtime.MalformedHandlerName",
-            "Bad handler 'handler': it must be FILE.FUNCTION",
-        ),
-        (
-            "raise KeyError('at import')",
-            "index.handler",
-            "KeyError",
-            "'at import'",
-        ),
+        ("x = 1", "handler", "Runtime.MalformedHandlerName", "Bad handler 'handler': it must be FILE.FUNCTION"),
+        ("raise KeyError('at import')", "index.handler", "KeyError", "'at import'"),
     ];
     for (source, handler, kind, message) in cases {
         let package = Package::Inline(source.into());
-        let function = bench
-            .function("loading", "python3.8", package, |f| {
-                f.handler = handler.into()
-            })
-            .await;
+        let function = bench.function("loading", "python3.8", package, |f| f.handler = handler.into()).await;
         let outcome = bench.invoke(&function, "{}").await;
-        assert_eq!(
-            outcome.function_error.as_deref(),
-            Some("Unhandled"),
-            "{source}"
-        );
+        assert_eq!(outcome.function_error.as_deref(), Some("Unhandled"), "{source}");
         assert_eq!(json(&outcome)["errorType"], kind, "{source}");
         assert_eq!(json(&outcome)["errorMessage"], message, "{source}");
     }
     let broken = bench.python("broken", "def handler(:\n").await;
-    assert_eq!(
-        json(&bench.invoke(&broken, "{}").await)["errorType"],
-        "Runtime.UserCodeSyntaxError"
-    );
-    let unserializable = bench
-        .python("sets", "def handler(event, context): return {1, 2}")
-        .await;
+    assert_eq!(json(&bench.invoke(&broken, "{}").await)["errorType"], "Runtime.UserCodeSyntaxError");
+    let unserializable = bench.python("sets", "def handler(event, context): return {1, 2}").await;
     let outcome = bench.invoke(&unserializable, "{}").await;
     assert_eq!(json(&outcome)["errorType"], "Runtime.MarshalError");
     assert_eq!(
@@ -197,18 +152,13 @@ async fn one_request(listener: tokio::net::TcpListener) -> String {
         let length = text
             .to_ascii_lowercase()
             .split_once("content-length: ")
-            .and_then(|(_, rest)| {
-                rest.split_once("\r\n")
-                    .and_then(|(length, _)| length.parse::<usize>().ok())
-            });
+            .and_then(|(_, rest)| rest.split_once("\r\n").and_then(|(length, _)| length.parse::<usize>().ok()));
         let body = text.split_once("\r\n\r\n").map(|(_, body)| body.len());
         if read == 0 || (body.is_some() && body >= length) {
             break;
         }
     }
-    peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-        .await
-        .unwrap();
+    peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
     String::from_utf8(request).unwrap()
 }
 
@@ -223,33 +173,15 @@ async fn cfnresponse_puts_the_answer_to_the_url_as_given() {
     let node = "const cfn = require('cfn-response');\n\
                 exports.handler = (event, context) => { cfn.send(event, context, cfn.SUCCESS, {Url: 'x'}); };";
     for (runtime, source) in [("python3.8", python), ("nodejs20.x", node)] {
-        let function = bench
-            .function("answering", runtime, Package::Inline(source.into()), |_| {})
-            .await;
+        let function = bench.function("answering", runtime, Package::Inline(source.into()), |_| {}).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!(
-            "http://{}/answer/me?Signature=s1gn%2Bed",
-            listener.local_addr().unwrap()
-        );
+        let url = format!("http://{}/answer/me?Signature=s1gn%2Bed", listener.local_addr().unwrap());
         let event = custom_resource_event(&url);
-        let (request, outcome) =
-            tokio::join!(one_request(listener), bench.invoke(&function, &event));
-        assert_eq!(
-            outcome.function_error, None,
-            "{runtime}: {}",
-            outcome.log_tail
-        );
+        let (request, outcome) = tokio::join!(one_request(listener), bench.invoke(&function, &event));
+        assert_eq!(outcome.function_error, None, "{runtime}: {}", outcome.log_tail);
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
-        assert!(
-            head.starts_with("PUT /answer/me?Signature=s1gn%2Bed HTTP/1.1"),
-            "{head}"
-        );
-        assert!(
-            head.to_ascii_lowercase()
-                .lines()
-                .any(|line| line.trim_end() == "content-type:"),
-            "{head}"
-        );
+        assert!(head.starts_with("PUT /answer/me?Signature=s1gn%2Bed HTTP/1.1"), "{head}");
+        assert!(head.to_ascii_lowercase().lines().any(|line| line.trim_end() == "content-type:"), "{head}");
         let answer: Value = serde_json::from_str(body).unwrap();
         assert_eq!(answer["Status"], "SUCCESS");
         assert_eq!(answer["PhysicalResourceId"], function.log_stream.as_str());
@@ -258,18 +190,9 @@ async fn cfnresponse_puts_the_answer_to_the_url_as_given() {
         assert_eq!(answer["LogicalResourceId"], "Site");
         assert_eq!(answer["NoEcho"], false);
         assert_eq!(answer["Data"], json!({"Url": "x"}));
-        assert!(
-            answer["Reason"]
-                .as_str()
-                .unwrap()
-                .contains(&function.log_stream)
-        );
+        assert!(answer["Reason"].as_str().unwrap().contains(&function.log_stream));
         assert!(outcome.log_tail.contains("200"), "{}", outcome.log_tail);
-        assert!(
-            !outcome.log_tail.contains("Signature"),
-            "{}",
-            outcome.log_tail
-        );
+        assert!(!outcome.log_tail.contains("Signature"), "{}", outcome.log_tail);
     }
 }
 
@@ -277,17 +200,10 @@ async fn cfnresponse_puts_the_answer_to_the_url_as_given() {
 async fn a_packaged_python_function_imports_its_own_modules() {
     let bench = Bench::new().await;
     let package = archive(&[
-        (
-            "app/main.py",
-            "from lib.words import WORD\ndef run(event, context): return WORD".into(),
-        ),
+        ("app/main.py", "from lib.words import WORD\ndef run(event, context): return WORD".into()),
         ("lib/words.py", "WORD = 'found'".into()),
     ]);
-    let function = bench
-        .function("zipped", "python3.12", package, |f| {
-            f.handler = "app/main.run".into()
-        })
-        .await;
+    let function = bench.function("zipped", "python3.12", package, |f| f.handler = "app/main.run".into()).await;
     assert_eq!(json(&bench.invoke(&function, "{}").await), "found");
 }
 
@@ -303,17 +219,10 @@ exports.prints = async () => { console.log('seen %d', 7); console.error('and thi
 ";
     let node = async |handler: &str| {
         let package = Package::Inline(source.into());
-        let function = bench
-            .function("node", "nodejs20.x", package, |f| {
-                f.handler = format!("index.{handler}")
-            })
-            .await;
+        let function = bench.function("node", "nodejs20.x", package, |f| f.handler = format!("index.{handler}")).await;
         bench.invoke(&function, r#"{"n":1}"#).await
     };
-    assert_eq!(
-        json(&node("returns").await),
-        json!({"got": 1, "name": "node", "left": true})
-    );
+    assert_eq!(json(&node("returns").await), json!({"got": 1, "name": "node", "left": true}));
     assert_eq!(json(&node("callsBack").await), 2);
     assert_eq!(json(&node("silent").await), Value::Null);
     let thrown = node("throws").await;
@@ -322,36 +231,17 @@ exports.prints = async () => { console.log('seen %d', 7); console.error('and thi
     assert_eq!(json(&thrown)["errorMessage"], "on purpose");
     let printed = node("prints").await;
     let line = |text: &str| format!("\t{}\t{text}", printed.request_id);
-    assert!(
-        printed.log_tail.contains(&line("INFO\tseen 7")),
-        "{}",
-        printed.log_tail
-    );
-    assert!(
-        printed.log_tail.contains(&line("ERROR\tand this")),
-        "{}",
-        printed.log_tail
-    );
-    assert_eq!(
-        json(&node("absent").await)["errorType"],
-        "Runtime.HandlerNotFound"
-    );
+    assert!(printed.log_tail.contains(&line("INFO\tseen 7")), "{}", printed.log_tail);
+    assert!(printed.log_tail.contains(&line("ERROR\tand this")), "{}", printed.log_tail);
+    assert_eq!(json(&node("absent").await)["errorType"], "Runtime.HandlerNotFound");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_module_is_imported() {
     let bench = Bench::new().await;
-    let package = archive(&[(
-        "index.mjs",
-        "export const handler = async (event) => event.list.length;".into(),
-    )]);
-    let function = bench
-        .function("module", "nodejs22.x", package, |_| {})
-        .await;
-    assert_eq!(
-        json(&bench.invoke(&function, r#"{"list":[1,2,3]}"#).await),
-        3
-    );
+    let package = archive(&[("index.mjs", "export const handler = async (event) => event.list.length;".into())]);
+    let function = bench.function("module", "nodejs22.x", package, |_| {}).await;
+    assert_eq!(json(&bench.invoke(&function, r#"{"list":[1,2,3]}"#).await), 3);
 }
 
 /// A custom runtime, in the words of the Runtime API's documentation and nothing of ours.
@@ -386,77 +276,33 @@ while True:
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provided_bootstrap_is_spoken_to_by_the_runtime_api() {
     let bench = Bench::new().await;
-    let python = bench
-        .functions
-        .inner
-        .workshop
-        .interpreters
-        .python()
-        .await
-        .unwrap()
-        .display()
-        .to_string();
+    let python = bench.functions.inner.workshop.interpreters.python().await.unwrap().display().to_string();
     let package = archive(&[("bootstrap", format!("#!{python}\n{CUSTOM_RUNTIME}"))]);
-    let function = bench
-        .function("custom", "provided.al2023", package, |_| {})
-        .await;
+    let function = bench.function("custom", "provided.al2023", package, |_| {}).await;
     let outcome = bench.invoke(&function, "{}").await;
-    assert_eq!(
-        json(&outcome),
-        json!({"codes": [400, 400, 403], "deadline": true}),
-        "{}",
-        outcome.log_tail
-    );
+    assert_eq!(json(&outcome), json!({"codes": [400, 400, 403], "deadline": true}), "{}", outcome.log_tail);
 
     let failed = bench.invoke(&function, r#"{"fail":true}"#).await;
-    assert_eq!(
-        json(&failed),
-        json!({"errorMessage": "", "errorType": "Custom.Reason"})
-    );
-    assert!(
-        bench
-            .log(&function)
-            .await
-            .contains(&"answered with 202 then 400".to_owned())
-    );
+    assert_eq!(json(&failed), json!({"errorMessage": "", "errorType": "Custom.Reason"}));
+    assert!(bench.log(&function).await.contains(&"answered with 202 then 400".to_owned()));
 
     let fits = 6_291_556;
-    let too_large = bench
-        .invoke(&function, &format!(r#"{{"size":{}}}"#, fits + 1))
-        .await;
-    assert_eq!(
-        json(&too_large)["errorType"],
-        "Function.ResponseSizeTooLarge"
-    );
-    let large = bench
-        .invoke(&function, &format!(r#"{{"size":{fits}}}"#))
-        .await;
+    let too_large = bench.invoke(&function, &format!(r#"{{"size":{}}}"#, fits + 1)).await;
+    assert_eq!(json(&too_large)["errorType"], "Function.ResponseSizeTooLarge");
+    let large = bench.invoke(&function, &format!(r#"{{"size":{fits}}}"#)).await;
     assert_eq!((large.function_error, large.payload.len()), (None, fits));
-    assert!(
-        bench
-            .log(&function)
-            .await
-            .contains(&"refused with 413".to_owned())
-    );
+    assert!(bench.log(&function).await.contains(&"refused with 413".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_is_refused_with_the_reason() {
     let bench = Bench::with(|config| config.python = Some("/nonexistent/python3".into())).await;
     let deploy = async |package, runtime: &str| {
-        bench
-            .functions
-            .deploy(package, runtime, "index.handler")
-            .await
-            .map(drop)
-            .map_err(|error| error.to_string())
+        bench.functions.deploy(package, runtime, "index.handler").await.map(drop).map_err(|error| error.to_string())
     };
     let source = || Package::Inline("x".into());
     let missing = deploy(source(), "python3.12").await.unwrap_err();
-    assert!(
-        missing.contains("apt-get install -y python3 python3-venv"),
-        "{missing}"
-    );
+    assert!(missing.contains("apt-get install -y python3 python3-venv"), "{missing}");
     assert!(missing.contains("pip install boto3"), "{missing}");
     assert_eq!(
         deploy(source(), "cobol85").await,
@@ -467,11 +313,7 @@ async fn a_package_is_refused_with_the_reason() {
         Err("inline source needs a python3 or nodejs runtime, not provided.al2023".into())
     );
     assert_eq!(
-        deploy(
-            Package::Inline("x".repeat(4 * 1024 * 1024 + 1)),
-            "nodejs20.x"
-        )
-        .await,
+        deploy(Package::Inline("x".repeat(4 * 1024 * 1024 + 1)), "nodejs20.x").await,
         Err("the package has more than 4194304 bytes".into())
     );
 }
