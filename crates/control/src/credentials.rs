@@ -1,11 +1,14 @@
 //! Access keys: the root key, keys by id, temporary keys of roles.
 
 use crate::Error;
+use async_trait::async_trait;
+use headwater_functions::CredentialsError;
 use headwater_model::iam::{AccessKey, Principal, Role};
 use headwater_model::{Realm, Secret, Timestamp, id};
 use headwater_store::{Batch, Document, Select, Store};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Shortest life of a temporary key, seconds (STS, `AssumeRole`).
 pub const SESSION_S_MIN: u32 = 900;
@@ -128,6 +131,24 @@ impl Credentials {
     /// Region and account that the keys are of.
     pub fn realm(&self) -> &Realm {
         &self.realm
+    }
+}
+
+/// What functions ask for their roles' keys.
+#[async_trait]
+impl headwater_functions::Credentials for Credentials {
+    async fn role_session(
+        &self,
+        role_arn: &str,
+        session_name: &str,
+        ttl: Duration,
+    ) -> Result<AccessKey, CredentialsError> {
+        let ttl_s = u32::try_from(ttl.as_secs()).unwrap_or(SESSION_S_MAX);
+        match Credentials::role_session(self, role_arn, session_name, ttl_s, Timestamp::now()).await {
+            Ok(key) => Ok(key),
+            Err(Error::NotFound { .. }) => Err(CredentialsError::UnknownRole(role_arn.into())),
+            Err(error) => Err(CredentialsError::Failed { role: role_arn.into(), source: Box::new(error) }),
+        }
     }
 }
 

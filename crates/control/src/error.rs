@@ -11,6 +11,14 @@ pub enum Error {
         /// Which rule, in words for the caller.
         reason: String,
     },
+    /// A document in the input cannot be read.
+    #[error("{what}: {reason}")]
+    Malformed {
+        /// Such as `policy document`.
+        what: &'static str,
+        /// Where and how.
+        reason: String,
+    },
     /// There is no such thing.
     #[error("{kind} {id} does not exist")]
     NotFound {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`ivs`] | channels, stream keys, streams, timed metadata |
 //! | [`sessions`] | the journal of stream sessions: records and events, written together |
+//! | [`broadcasts`] | the port to the live streams |
 //! | [`iam`] | roles, users, access keys, policies; what a principal may do |
 //! | [`credentials`] | access keys by id, the root key, temporary keys of roles |
 //! | [`delivery`] | brings events to the targets of rules |
@@ -20,6 +21,7 @@
 //! [`sessions::Sessions`] (they need only the store), then the rooms that call them (functions, the live hub), then
 //! [`Control`].
 
+pub mod broadcasts;
 pub mod credentials;
 pub mod delivery;
 mod error;
@@ -31,9 +33,12 @@ pub mod logs;
 pub mod s3;
 pub mod sessions;
 pub mod stacks;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use error::Error;
 
+use broadcasts::Broadcasts;
 use credentials::Credentials;
 use headwater_model::Realm;
 use headwater_store::{Blobs, Store};
@@ -78,6 +83,8 @@ pub struct Parts {
     pub blobs: Blobs,
     /// Access keys.
     pub credentials: Credentials,
+    /// Live streams.
+    pub broadcasts: Arc<dyn Broadcasts>,
 }
 
 /// The operations' view of the server. Cheap to clone.
@@ -123,6 +130,11 @@ impl Control {
     /// Access keys.
     pub fn credentials(&self) -> &Credentials {
         &self.0.parts.credentials
+    }
+
+    /// Live streams.
+    pub fn broadcasts(&self) -> &dyn Broadcasts {
+        &*self.0.parts.broadcasts
     }
 
     pub(crate) fn metadata_rate(&self) -> &ivs::MetadataRate {

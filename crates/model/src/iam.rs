@@ -28,6 +28,9 @@ pub struct Role {
     /// Up to 1000 characters.
     #[serde(default)]
     pub description: String,
+    /// Tags, by key.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
     /// When the role was made.
     pub created_at: Timestamp,
 }
@@ -59,6 +62,11 @@ pub struct AccessKey {
 pub enum Principal {
     /// The owner of the server: everything is allowed.
     Root,
+    /// A user of the account.
+    User {
+        /// The user's name.
+        user: String,
+    },
     /// A role taken for a session.
     Role {
         /// The role's name.

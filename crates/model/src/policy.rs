@@ -210,6 +210,12 @@ impl PrincipalPattern {
             (PrincipalPattern::Everybody, _) => true,
             (PrincipalPattern::Service(name), iam::Principal::Service(service)) => name == service,
             (PrincipalPattern::Aws(name), iam::Principal::Root) => names_account(name, account),
+            (PrincipalPattern::Aws(name), iam::Principal::User { user }) => {
+                names_account(name, account)
+                    || name
+                        .strip_prefix(&format!("arn:aws:iam::{account}:user/"))
+                        .is_some_and(|path| path.rsplit('/').next() == Some(user.as_str()))
+            }
             (PrincipalPattern::Aws(name), iam::Principal::Role { role, session }) => {
                 names_account(name, account)
                     || *name == format!("arn:aws:sts::{account}:assumed-role/{role}/{session}")

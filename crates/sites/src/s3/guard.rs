@@ -151,6 +151,10 @@ impl Face {
             Principal::Role { role, .. } => {
                 context.add("aws:PrincipalArn", self.sites.realm().role_arn(role))
             }
+            Principal::User { user } => context.add(
+                "aws:PrincipalArn",
+                format!("arn:aws:iam::{account}:user/{user}"),
+            ),
             Principal::Service(_) | Principal::Anonymous => {}
         }
         if principal != Principal::Anonymous {

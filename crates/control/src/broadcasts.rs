@@ -1,0 +1,67 @@
+//! What operations ask of live streams: the port that the live hub is connected to.
+
+use async_trait::async_trait;
+use headwater_live::{Hub, PutCue};
+use headwater_model::Timestamp;
+use headwater_model::ivs::StreamHealth;
+
+/// A stream that is live now, also while its encoder is awaited in the reconnect window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveStream {
+    /// `st-…`, the stream session.
+    pub stream_id: String,
+    /// The channel that it is on.
+    pub channel_arn: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How well the encoder keeps up.
+    pub health: StreamHealth,
+    /// Viewers now; -1 if they cannot be counted.
+    pub viewers: i64,
+}
+
+/// Live streams. Calls answer at once from what the hub knows, except for [`Broadcasts::stop`].
+#[async_trait]
+pub trait Broadcasts: Send + Sync + 'static {
+    /// The stream on a channel, by the channel's id.
+    fn stream(&self, channel_id: &str) -> Option<LiveStream>;
+
+    /// All streams, in no order.
+    fn streams(&self) -> Vec<LiveStream>;
+
+    /// Puts a cue into the next part; `None` if nothing is live on the channel.
+    async fn put_cue(&self, channel_id: &str, payload: String) -> Option<PutCue>;
+
+    /// Disconnects the encoder and ends the session; `false` if nothing is live on the channel.
+    async fn stop(&self, channel_id: &str) -> bool;
+}
+
+/// The hub, with viewers not counted.
+#[async_trait]
+impl Broadcasts for Hub {
+    fn stream(&self, channel_id: &str) -> Option<LiveStream> {
+        Hub::stream(self, channel_id).map(|stream| outside(&stream))
+    }
+
+    fn streams(&self) -> Vec<LiveStream> {
+        Hub::streams(self).iter().map(|stream| outside(stream)).collect()
+    }
+
+    async fn put_cue(&self, channel_id: &str, payload: String) -> Option<PutCue> {
+        Hub::put_cue(self, channel_id, payload).await.ok()
+    }
+
+    async fn stop(&self, channel_id: &str) -> bool {
+        Hub::stop(self, channel_id).await.is_ok()
+    }
+}
+
+fn outside(stream: &headwater_live::LiveStream) -> LiveStream {
+    LiveStream {
+        stream_id: stream.stream_id.clone(),
+        channel_arn: stream.channel.arn.clone(),
+        started_at: stream.started_at,
+        health: stream.health(),
+        viewers: -1,
+    }
+}

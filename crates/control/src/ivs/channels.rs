@@ -1,0 +1,293 @@
+//! Channels: made with their key, read, listed, changed, deleted.
+
+use super::{Batch as BatchGot, Page, PageRequest, channel, check_arn, check_batch, keys, page, streams, tags};
+use crate::{Control, Error};
+use headwater_model::Timestamp;
+use headwater_model::ivs::{
+    Channel, ChannelType, ContainerFormat, LatencyMode, MultitrackInput, StreamKey, Tags, is_valid_name,
+};
+use headwater_store::{Batch, Select, load};
+
+/// Channels of an account (service quota).
+pub const CHANNELS_MAX: usize = 5_000;
+/// Records read at once while a list is filtered.
+const CHUNK: u32 = 500;
+
+/// What a caller says of a channel. `None` means the default when the channel is made, and no change when it is
+/// changed. An empty ARN detaches.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// `[a-zA-Z0-9-_]*`, up to 128 characters.
+    pub name: Option<String>,
+    /// How close to live viewers are kept.
+    pub latency_mode: Option<LatencyMode>,
+    /// What is made of the encoder's picture.
+    pub channel_type: Option<ChannelType>,
+    /// Only for advanced types.
+    pub preset: Option<String>,
+    /// Whether playback needs a token.
+    pub authorized: Option<bool>,
+    /// Whether RTMP without TLS is welcome from other machines.
+    pub insecure_ingest: Option<bool>,
+    /// Recording configuration.
+    pub recording_configuration_arn: Option<String>,
+    /// Restriction policy.
+    pub playback_restriction_policy_arn: Option<String>,
+    /// Ad configuration.
+    pub ad_configuration_arn: Option<String>,
+    /// Failover slate.
+    pub failover_slate_configuration_arn: Option<String>,
+    /// How several tracks from one encoder are taken.
+    pub multitrack: Option<MultitrackInput>,
+    /// What viewers' media lies in.
+    pub container_format: Option<ContainerFormat>,
+}
+
+const DEFAULT_ADVANCED_PRESET: &str = "HIGHER_BANDWIDTH_DELIVERY";
+const PRESETS: &[&str] = &[DEFAULT_ADVANCED_PRESET, "CONSTRAINED_BANDWIDTH_DELIVERY"];
+
+impl Settings {
+    /// Puts the settings on a channel, or says which rule they break.
+    fn apply(&self, channel: &mut Channel) -> Result<(), Error> {
+        if let Some(name) = &self.name {
+            if !is_valid_name(name) {
+                return Err(Error::invalid("name may have up to 128 characters of a-z, A-Z, 0-9, hyphen and underscore"));
+            }
+            channel.name.clone_from(name);
+        }
+        channel.latency_mode = self.latency_mode.unwrap_or(channel.latency_mode);
+        channel.channel_type = self.channel_type.unwrap_or(channel.channel_type);
+        channel.authorized = self.authorized.unwrap_or(channel.authorized);
+        channel.insecure_ingest = self.insecure_ingest.unwrap_or(channel.insecure_ingest);
+        channel.container_format = self.container_format.unwrap_or(channel.container_format);
+        channel.multitrack = self.multitrack.unwrap_or(channel.multitrack);
+        self.apply_preset(channel)?;
+        apply_reference(&mut channel.recording_configuration_arn, &self.recording_configuration_arn, "recording-configuration")?;
+        apply_reference(
+            &mut channel.playback_restriction_policy_arn,
+            &self.playback_restriction_policy_arn,
+            "playback-restriction-policy",
+        )?;
+        apply_reference(&mut channel.ad_configuration_arn, &self.ad_configuration_arn, "ad-configuration")?;
+        apply_reference(
+            &mut channel.failover_slate_configuration_arn,
+            &self.failover_slate_configuration_arn,
+            "failover-slate-configuration",
+        )?;
+        check_multitrack(channel, self.container_format)?;
+        if channel.container_format == ContainerFormat::FragmentedMp4 && !channel.ad_configuration_arn.is_empty() {
+            return Err(Error::invalid("a channel with an adConfigurationArn must have containerFormat TS"));
+        }
+        Ok(())
+    }
+
+    fn apply_preset(&self, channel: &mut Channel) -> Result<(), Error> {
+        let is_advanced = matches!(channel.channel_type, ChannelType::AdvancedSd | ChannelType::AdvancedHd);
+        let asked = self.preset.as_deref().unwrap_or("");
+        if !asked.is_empty() && !PRESETS.contains(&asked) {
+            return Err(Error::invalid(format!("preset must be one of {}", PRESETS.join(", "))));
+        }
+        if !is_advanced {
+            if !asked.is_empty() {
+                return Err(Error::invalid("preset is only for channels of type ADVANCED_SD and ADVANCED_HD"));
+            }
+            channel.preset.clear();
+        } else if !asked.is_empty() {
+            channel.preset = asked.into();
+        } else if channel.preset.is_empty() {
+            channel.preset = DEFAULT_ADVANCED_PRESET.into();
+        }
+        Ok(())
+    }
+}
+
+/// Multitrack input needs a STANDARD channel, a policy, a resolution and fragmented MP4, all said together.
+fn check_multitrack(channel: &Channel, container_format: Option<ContainerFormat>) -> Result<(), Error> {
+    let multitrack = channel.multitrack;
+    if !multitrack.enabled {
+        return Ok(());
+    }
+    if channel.channel_type != ChannelType::Standard {
+        return Err(Error::invalid("multitrackInputConfiguration may be enabled for channels of type STANDARD only"));
+    }
+    let is_fragmented = channel.container_format == ContainerFormat::FragmentedMp4
+        && container_format.is_none_or(|format| format == ContainerFormat::FragmentedMp4);
+    if multitrack.policy.is_none() || multitrack.maximum_resolution.is_none() || !is_fragmented {
+        return Err(Error::invalid(
+            "an enabled multitrackInputConfiguration needs policy, maximumResolution and containerFormat FRAGMENTED_MP4",
+        ));
+    }
+    Ok(())
+}
+
+/// Attaches or detaches. None of these resources can be made yet, so any that is named does not exist.
+fn apply_reference(current: &mut String, asked: &Option<String>, kind: &'static str) -> Result<(), Error> {
+    let Some(arn) = asked else { return Ok(()) };
+    if !arn.is_empty() && arn != current {
+        check_arn(arn, kind)?;
+        return Err(Error::not_found(kind, arn));
+    }
+    current.clone_from(arn);
+    Ok(())
+}
+
+/// Makes a channel and one stream key, both or neither. The tags are the channel's.
+///
+/// # Errors
+/// [`Error::Invalid`]; [`Error::NotFound`] for a resource that the settings name; [`Error::QuotaExceeded`];
+/// [`Error::Store`].
+pub async fn create_channel(
+    control: &Control,
+    settings: &Settings,
+    tags: Tags,
+    now: Timestamp,
+) -> Result<(Channel, StreamKey), Error> {
+    let mut channel = Channel::new(control.realm(), "", now);
+    settings.apply(&mut channel)?;
+    tags::check(&tags)?;
+    channel.tags = tags;
+    let count = control.store().records(<Channel as headwater_store::Document>::KIND, Select::default()).await?.len();
+    if count >= CHANNELS_MAX {
+        return Err(Error::QuotaExceeded { quota: "channels", limit: CHANNELS_MAX as u64 });
+    }
+    let key = StreamKey::new(control.realm(), &channel.arn, now);
+    let mut batch = Batch::new();
+    batch.insert(&channel)?;
+    keys::insert(&mut batch, &key)?;
+    control.store().commit(batch).await?;
+    tracing::info!(channel = channel.arn, name = channel.name, "channel created");
+    Ok((channel, key))
+}
+
+/// The channels with these ARNs.
+///
+/// # Errors
+/// [`Error::Invalid`] if there are none or more than [`super::BATCH_MAX`], or one is no channel's ARN;
+/// [`Error::Store`].
+pub async fn batch_get_channel(control: &Control, arns: &[String]) -> Result<BatchGot<Channel>, Error> {
+    check_batch(arns, "channel")?;
+    let mut got = BatchGot { found: Vec::new(), missing: Vec::new() };
+    for arn in arns {
+        match headwater_store::find(control.store(), arn).await? {
+            Some(channel) => got.found.push(channel),
+            None => got.missing.push(arn.clone()),
+        }
+    }
+    Ok(got)
+}
+
+/// Which channels a list has; at most one filter may be set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Channels of exactly this name.
+    pub name: Option<String>,
+    /// Channels with this recording configuration.
+    pub recording_configuration_arn: Option<String>,
+    /// Channels with this restriction policy.
+    pub playback_restriction_policy_arn: Option<String>,
+    /// Channels with this ad configuration.
+    pub ad_configuration_arn: Option<String>,
+    /// Channels with this failover slate.
+    pub failover_slate_configuration_arn: Option<String>,
+}
+
+impl Filter {
+    fn members(&self) -> [&Option<String>; 5] {
+        [
+            &self.name,
+            &self.recording_configuration_arn,
+            &self.playback_restriction_policy_arn,
+            &self.ad_configuration_arn,
+            &self.failover_slate_configuration_arn,
+        ]
+    }
+
+    fn accepts(&self, channel: &Channel) -> bool {
+        let values = [
+            &channel.name,
+            &channel.recording_configuration_arn,
+            &channel.playback_restriction_policy_arn,
+            &channel.ad_configuration_arn,
+            &channel.failover_slate_configuration_arn,
+        ];
+        self.members().iter().zip(values).all(|(wanted, value)| wanted.as_ref().is_none_or(|wanted| wanted == value))
+    }
+}
+
+/// Channels in ascending order of their ARNs; 100 in a page unless asked otherwise.
+///
+/// # Errors
+/// [`Error::Conflict`] if two filters are set; [`Error::Invalid`]; [`Error::Store`].
+pub async fn list_channels(control: &Control, filter: &Filter, request: &PageRequest) -> Result<Page<Channel>, Error> {
+    if filter.members().iter().filter(|member| member.is_some()).count() > 1 {
+        return Err(Error::conflict("only one filter may be given at a time"));
+    }
+    let size = request.size(100, 100)?;
+    let mut after = request.after()?;
+    let mut found = Vec::new();
+    loop {
+        let select = Select { after: after.clone(), limit: CHUNK, ..Select::default() };
+        let chunk: Vec<Channel> = headwater_store::list(control.store(), select).await?;
+        let is_last = chunk.len() < CHUNK as usize;
+        after = chunk.last().map(|channel| channel.arn.clone());
+        found.extend(chunk.into_iter().filter(|channel| filter.accepts(channel)));
+        if is_last || found.len() > size {
+            return Ok(page(found, size, |channel| &channel.arn));
+        }
+    }
+}
+
+/// Changes a channel that is not live.
+///
+/// # Errors
+/// [`Error::Conflict`] while the channel is live; [`Error::Invalid`]; [`Error::NotFound`]; [`Error::Store`].
+pub async fn update_channel(control: &Control, arn: &str, settings: &Settings) -> Result<Channel, Error> {
+    let channel = channel(control, arn).await?;
+    refuse_live(control, &channel)?;
+    headwater_store::update(control.store(), arn, |channel: &mut Channel| settings.apply(channel)).await
+}
+
+/// Deletes a channel that is not live, with its keys.
+///
+/// # Errors
+/// [`Error::Conflict`] while the channel is live; [`Error::NotFound`]; [`Error::Store`].
+pub async fn delete_channel(control: &Control, arn: &str) -> Result<(), Error> {
+    check_arn(arn, "channel")?;
+    loop {
+        let Some(channel) = load::<Channel>(control.store(), arn).await? else {
+            return Err(Error::not_found("channel", arn));
+        };
+        refuse_live(control, &channel.value)?;
+        let mut batch = Batch::new();
+        for key in keys::of_channel(control, arn).await? {
+            keys::remove(&mut batch, &key);
+        }
+        batch.delete_revision::<Channel>(arn, channel.revision);
+        match control.store().commit(batch).await {
+            Ok(_) => break,
+            Err(headwater_store::Error::Conflict { .. } | headwater_store::Error::Missing { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    tracing::info!(channel = arn, "channel deleted");
+    Ok(())
+}
+
+fn refuse_live(control: &Control, channel: &Channel) -> Result<(), Error> {
+    if streams::is_live(control, channel) {
+        return Err(Error::conflict(format!("channel {} is live: stop its stream first", channel.arn)));
+    }
+    Ok(())
+}
+
+/// Host name that encoders connect to; `ingestEndpoint` of a channel.
+pub fn ingest_endpoint(control: &Control) -> String {
+    control.endpoints().ingest_host.clone()
+}
+
+/// Address of a channel's multivariant playlist; `playbackUrl` of a channel.
+pub fn playback_url(control: &Control, channel: &Channel) -> String {
+    let realm = control.realm();
+    let web = &control.endpoints().web_url;
+    format!("{web}/api/video/v1/{}.{}.channel.{}.m3u8", realm.region, realm.account, channel.id)
+}

@@ -1,0 +1,168 @@
+//! Stream keys: made, read, listed, deleted, and found by what an encoder shows.
+
+use super::{Batch as BatchGot, Page, PageRequest, channel, check_arn, check_batch, page, tags};
+use crate::{Control, Error};
+use headwater_model::Timestamp;
+use headwater_model::ivs::{Channel, StreamKey, Tags};
+use headwater_store::{Batch, Document, Select, load};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Stream keys of one channel (service quota).
+pub const KEYS_PER_CHANNEL_MAX: usize = 1;
+/// Longest text that is looked up as a key; ours have fewer than 50 characters.
+const VALUE_LENGTH_MAX: usize = 256;
+
+/// Finds a key by its value without reading every key: the record's id is the value's hash, so neither an index nor a
+/// log of its ids holds a value, and how long a look-up takes says nothing of how near a guess is.
+#[derive(Serialize, Deserialize)]
+struct ByValue {
+    /// Lowercase hex SHA-256 of the value.
+    hash: String,
+    key_arn: String,
+}
+
+impl Document for ByValue {
+    const KIND: &'static str = "stream-key-by-value";
+    fn id(&self) -> String {
+        self.hash.clone()
+    }
+    fn parent(&self) -> String {
+        self.key_arn.clone()
+    }
+}
+
+fn hash(value: &str) -> String {
+    hex::encode(Sha256::digest(value.as_bytes()))
+}
+
+/// Adds a new key to a batch.
+pub(super) fn insert(batch: &mut Batch, key: &StreamKey) -> Result<(), Error> {
+    batch.insert(key)?;
+    batch.insert(&ByValue { hash: hash(key.value.expose()), key_arn: key.arn.clone() })?;
+    Ok(())
+}
+
+/// Adds a key's removal to a batch.
+pub(super) fn remove(batch: &mut Batch, key: &StreamKey) {
+    batch.delete::<ByValue>(&hash(key.value.expose()));
+    batch.delete::<StreamKey>(&key.arn);
+}
+
+/// Keys of a channel.
+pub(super) async fn of_channel(control: &Control, channel_arn: &str) -> Result<Vec<StreamKey>, Error> {
+    let select = Select { parent: Some(channel_arn.into()), ..Select::default() };
+    Ok(headwater_store::list(control.store(), select).await?)
+}
+
+/// The channel that a text opens, if it is a stream key.
+///
+/// # Errors
+/// [`Error::Store`].
+pub async fn resolve_key(control: &Control, value: &str) -> Result<Option<Channel>, Error> {
+    if value.len() > VALUE_LENGTH_MAX {
+        return Ok(None);
+    }
+    let store = control.store();
+    let Some(found) = headwater_store::find::<ByValue>(store, &hash(value)).await? else { return Ok(None) };
+    let Some(key) = headwater_store::find::<StreamKey>(store, &found.key_arn).await? else { return Ok(None) };
+    if !key.value.matches(value) {
+        return Ok(None);
+    }
+    Ok(headwater_store::find(store, &key.channel_arn).await?)
+}
+
+/// Makes a key for a channel that has none.
+///
+/// # Errors
+/// [`Error::QuotaExceeded`] if it has one; [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Store`].
+pub async fn create_stream_key(
+    control: &Control,
+    channel_arn: &str,
+    tags: Tags,
+    now: Timestamp,
+) -> Result<StreamKey, Error> {
+    check_arn(channel_arn, "channel")?;
+    tags::check(&tags)?;
+    loop {
+        let Some(channel) = load::<Channel>(control.store(), channel_arn).await? else {
+            return Err(Error::not_found("channel", channel_arn));
+        };
+        if of_channel(control, channel_arn).await?.len() >= KEYS_PER_CHANNEL_MAX {
+            return Err(Error::QuotaExceeded {
+                quota: "stream keys per channel",
+                limit: KEYS_PER_CHANNEL_MAX as u64,
+            });
+        }
+        let mut key = StreamKey::new(control.realm(), channel_arn, now);
+        key.tags.clone_from(&tags);
+        let mut batch = Batch::new();
+        // The channel is written again so that of two keys made at once, and of a key and the channel's deletion, one
+        // fails and looks again.
+        batch.update(&channel.value, channel.revision)?;
+        insert(&mut batch, &key)?;
+        match control.store().commit(batch).await {
+            Ok(_) => return Ok(key),
+            Err(headwater_store::Error::Conflict { .. } | headwater_store::Error::Missing { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The key with this ARN.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Store`].
+pub async fn stream_key(control: &Control, arn: &str) -> Result<StreamKey, Error> {
+    check_arn(arn, "stream-key")?;
+    headwater_store::find(control.store(), arn).await?.ok_or_else(|| Error::not_found("stream-key", arn))
+}
+
+/// The keys with these ARNs.
+///
+/// # Errors
+/// [`Error::Invalid`] if there are none or more than [`super::BATCH_MAX`], or one is no key's ARN; [`Error::Store`].
+pub async fn batch_get_stream_key(control: &Control, arns: &[String]) -> Result<BatchGot<StreamKey>, Error> {
+    check_batch(arns, "stream-key")?;
+    let mut got = BatchGot { found: Vec::new(), missing: Vec::new() };
+    for arn in arns {
+        match headwater_store::find(control.store(), arn).await? {
+            Some(key) => got.found.push(key),
+            None => got.missing.push(arn.clone()),
+        }
+    }
+    Ok(got)
+}
+
+/// Keys of a channel in ascending order of their ARNs; one in a page unless asked otherwise.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Store`].
+pub async fn list_stream_keys(
+    control: &Control,
+    channel_arn: &str,
+    request: &PageRequest,
+) -> Result<Page<StreamKey>, Error> {
+    channel(control, channel_arn).await?;
+    let size = request.size(1, 50)?;
+    let select = Select {
+        parent: Some(channel_arn.into()),
+        after: request.after()?,
+        limit: u32::try_from(size + 1).unwrap_or(u32::MAX),
+        ..Select::default()
+    };
+    let keys = headwater_store::list(control.store(), select).await?;
+    Ok(page(keys, size, |key: &StreamKey| &key.arn))
+}
+
+/// Deletes a key. A stream that was opened with it goes on.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Store`].
+pub async fn delete_stream_key(control: &Control, arn: &str) -> Result<(), Error> {
+    let key = stream_key(control, arn).await?;
+    let mut batch = Batch::new();
+    remove(&mut batch, &key);
+    control.store().commit(batch).await?;
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Records and events of sessions, as rules and `GetStreamSession` see them.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use headwater_model::ivs::VideoIngest;
+use headwater_store::SqliteStore;
+
+const NOW: Timestamp = Timestamp(1_795_498_182_123);
+
+async fn journal() -> (Sessions, Arc<dyn Store>, Channel) {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().await.unwrap());
+    let realm = Realm::default();
+    let channel = Channel::new(&realm, "Your-Channel", NOW);
+    (Sessions::new(realm, Arc::clone(&store)), store, channel)
+}
+
+fn event(channel: &Channel, id: &str, kind: SessionEventKind) -> SessionEvent {
+    SessionEvent { channel: channel.clone(), stream_id: id.into(), at: NOW, kind }
+}
+
+async fn session(store: &dyn Store, id: &str) -> StreamSession {
+    headwater_store::find(store, id).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_broadcast_leaves_its_record_and_the_documented_events() {
+    let (journal, store, channel) = journal().await;
+    let video = VideoIngest { codec: "avc1.42C028".into(), ..VideoIngest::default() };
+    for kind in [
+        SessionEventKind::Created,
+        SessionEventKind::Created,
+        SessionEventKind::Start { video: Some(video.clone()), audio: None },
+        SessionEventKind::StarvationStart,
+        SessionEventKind::StarvationEnd,
+        SessionEventKind::End,
+        SessionEventKind::Ended,
+    ] {
+        journal.record(event(&channel, "st-1", kind)).await.unwrap();
+    }
+    let events = store.events(0, 100).await.unwrap();
+    let names: Vec<(&str, &str)> = events
+        .iter()
+        .map(|(_, event)| (event.detail_type.as_str(), event.detail["event_name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("IVS Stream State Change", "Session Created"),
+            ("IVS Stream State Change", "Stream Start"),
+            ("IVS Stream Health Change", "Starvation Start"),
+            ("IVS Stream Health Change", "Starvation End"),
+            ("IVS Stream State Change", "Stream End"),
+            ("IVS Stream State Change", "Session Ended"),
+        ]
+    );
+    let start = &events[1].1;
+    assert_eq!(
+        start.envelope(journal.realm()),
+        json!({
+            "version": "0",
+            "id": start.id,
+            "detail-type": "IVS Stream State Change",
+            "source": "aws.ivs",
+            "account": "000000000000",
+            "time": "2026-11-24T05:29:42Z",
+            "region": "us-east-1",
+            "resources": [channel.arn],
+            "detail": {"event_name": "Stream Start", "channel_name": "Your-Channel", "stream_id": "st-1"},
+        })
+    );
+    let session = session(&*store, "st-1").await;
+    assert_eq!(session.video, Some(video));
+    assert_eq!(session.end_time, Some(NOW));
+    assert!(!session.live && !session.has_error_event);
+    assert_eq!(session.events.len(), 6);
+}
+
+#[tokio::test]
+async fn sessions_that_a_crash_left_open_are_ended_once() {
+    let (journal, store, channel) = journal().await;
+    journal.record(event(&channel, "st-live", SessionEventKind::Created)).await.unwrap();
+    let start = SessionEventKind::Start { video: None, audio: None };
+    journal.record(event(&channel, "st-live", start)).await.unwrap();
+    journal.record(event(&channel, "st-young", SessionEventKind::Created)).await.unwrap();
+    let later = NOW.plus_ms(60_000);
+    assert_eq!(journal.end_open(later).await.unwrap().len(), 2);
+    assert_eq!(journal.end_open(later).await.unwrap().len(), 0);
+    let names = |session: StreamSession| session.events.into_iter().map(|event| event.name).collect::<Vec<_>>();
+    let live = session(&*store, "st-live").await;
+    assert_eq!(live.end_time, Some(later));
+    assert_eq!(names(live), ["Session Created", "Stream Start", "Stream End", "Session Ended"]);
+    assert_eq!(names(session(&*store, "st-young").await), ["Session Created", "Session Ended"]);
+    assert_eq!(store.last_event().await.unwrap(), 6);
+}
+
+#[tokio::test]
+async fn a_session_keeps_its_newest_events_and_goes_after_sixty_days() {
+    let (journal, store, channel) = journal().await;
+    journal.record(event(&channel, "st-1", SessionEventKind::Created)).await.unwrap();
+    let mut kept = session(&*store, "st-1").await;
+    for n in 0..SESSION_EVENTS_MAX as i64 {
+        apply(&mut kept, &SessionEventKind::StarvationStart, NOW.plus_ms(n));
+    }
+    let mut batch = Batch::new();
+    batch.put(&kept).unwrap();
+    store.commit(batch).await.unwrap();
+    let kept = session(&*store, "st-1").await.events;
+    assert_eq!(kept.len(), SESSION_EVENTS_MAX);
+    assert_eq!(kept[0].name, "Starvation Start");
+    let much_later = NOW.plus_ms(61 * DAY_MS);
+    assert_eq!(journal.remove_old(much_later).await.unwrap(), 0, "it is still open");
+    journal.record(event(&channel, "st-1", SessionEventKind::Ended)).await.unwrap();
+    assert_eq!(journal.remove_old(NOW.plus_ms(59 * DAY_MS)).await.unwrap(), 0);
+    assert_eq!(journal.remove_old(much_later).await.unwrap(), 1);
+}

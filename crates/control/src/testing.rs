@@ -1,0 +1,79 @@
+//! A control over a store in memory and live streams that tests put there.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use crate::broadcasts::{Broadcasts, LiveStream};
+use crate::credentials::Credentials;
+use crate::{Control, Endpoints, Parts};
+use async_trait::async_trait;
+use headwater_live::PutCue;
+use headwater_model::ivs::{Channel, StreamHealth};
+use headwater_model::{Realm, Timestamp, id};
+use headwater_store::{Blobs, SqliteStore, Store};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// Live streams by channel id, and the cues that were put.
+#[derive(Default)]
+pub(crate) struct FakeBroadcasts {
+    pub(crate) live: Mutex<BTreeMap<String, LiveStream>>,
+    pub(crate) cues: Mutex<Vec<(String, String)>>,
+}
+
+impl FakeBroadcasts {
+    pub(crate) fn go_live(&self, channel: &Channel) -> LiveStream {
+        let stream = LiveStream {
+            stream_id: id::stream_id(),
+            channel_arn: channel.arn.clone(),
+            started_at: Timestamp(1_000),
+            health: StreamHealth::Healthy,
+            viewers: 0,
+        };
+        self.live.lock().unwrap().insert(channel.id.clone(), stream.clone());
+        stream
+    }
+}
+
+#[async_trait]
+impl Broadcasts for FakeBroadcasts {
+    fn stream(&self, channel_id: &str) -> Option<LiveStream> {
+        self.live.lock().unwrap().get(channel_id).cloned()
+    }
+
+    fn streams(&self) -> Vec<LiveStream> {
+        self.live.lock().unwrap().values().cloned().collect()
+    }
+
+    async fn put_cue(&self, channel_id: &str, payload: String) -> Option<PutCue> {
+        let stream = self.stream(channel_id)?;
+        self.cues.lock().unwrap().push((channel_id.into(), payload));
+        Some(PutCue { cue_id: id::random_alphanumeric(8), stream_id: stream.stream_id, pdt: Timestamp(2_000) })
+    }
+
+    async fn stop(&self, channel_id: &str) -> bool {
+        self.live.lock().unwrap().remove(channel_id).is_some()
+    }
+}
+
+/// A control with everything in memory; the folder holds the blobs.
+pub(crate) struct Bench {
+    pub(crate) control: Control,
+    pub(crate) broadcasts: Arc<FakeBroadcasts>,
+    _folder: tempfile::TempDir,
+}
+
+pub(crate) async fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().await.unwrap());
+    let realm = Realm::default();
+    let broadcasts = Arc::new(FakeBroadcasts::default());
+    let control = Control::new(Parts {
+        realm: realm.clone(),
+        endpoints: Endpoints::default(),
+        store: Arc::clone(&store),
+        blobs: Blobs::in_folder(folder.path()).unwrap(),
+        credentials: Credentials::new(realm, store),
+        broadcasts: broadcasts.clone(),
+    });
+    Bench { control, broadcasts, _folder: folder }
+}
