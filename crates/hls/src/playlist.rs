@@ -1,6 +1,23 @@
-//! Multivariant and media playlists as text.
+//! Multivariant and media playlists as text: a snapshot in, a string out.
+//!
+//! URIs of the media playlist are relative to its own: `init-N.mp4`, `sMSN.m4s`, `sMSN.pPART.m4s`.
 
-use crate::snapshot::{Position, Snapshot};
+use crate::snapshot::{DateRange, Part, Position, Segment, Snapshot, window_start};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// EXT-X-VERSION: EXT-X-SKIP needs 9; nothing here needs 10 (skipped date ranges).
+const VERSION: u32 = 9;
+/// CAN-SKIP-UNTIL in target durations: the least that is allowed.
+const SKIP_TARGETS: i64 = 6;
+/// HOLD-BACK in target durations and PART-HOLD-BACK in part targets.
+const HOLD_BACK_TARGETS: i64 = 3;
+/// Parts are listed for so many target durations from the end.
+const PARTS_LISTED_TARGETS: i64 = 3;
+/// The attribute of EXT-X-DATERANGE that carries a cue's payload, in base64 since a quoted string holds no quotes or line breaks.
+pub const PAYLOAD_ATTRIBUTE: &str = "X-HEADWATER-PAYLOAD";
 
 /// Whether a client asked for a delta update (`_HLS_skip=YES`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,17 +30,201 @@ pub enum Delta {
 }
 
 /// The multivariant playlist; `uri` is that of the media playlist, relative or absolute.
-pub fn multivariant(_snapshot: &Snapshot, _uri: &str) -> String {
-    todo!()
+pub fn multivariant(snapshot: &Snapshot, uri: &str) -> String {
+    let mut out = String::with_capacity(512);
+    out.push_str("#EXTM3U\n");
+    line(&mut out, format_args!("#EXT-X-VERSION:{VERSION}"));
+    if snapshot.all_independent {
+        out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    }
+    let codecs: Vec<String> =
+        [&snapshot.video, &snapshot.audio].into_iter().flatten().map(|track| track.config.rfc6381()).collect();
+    let mut attributes = format!(
+        "BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\"",
+        snapshot.bandwidth,
+        snapshot.average_bandwidth.min(snapshot.bandwidth),
+        codecs.join(","),
+    );
+    if let Some((width, height)) = snapshot.video.as_ref().and_then(|track| track.config.dimensions()) {
+        let _ = write!(attributes, ",RESOLUTION={width}x{height}");
+    }
+    if let Some(millis) = snapshot.frame_rate_millis {
+        let _ = write!(attributes, ",FRAME-RATE={}.{:03}", millis / 1_000, millis % 1_000);
+    }
+    line(&mut out, format_args!("#EXT-X-STREAM-INF:{attributes}"));
+    line(&mut out, format_args!("{uri}"));
+    out
 }
 
 /// The media playlist at this snapshot.
-pub fn media(_snapshot: &Snapshot, _delta: Delta) -> String {
-    todo!()
+pub fn media(snapshot: &Snapshot, delta: Delta) -> String {
+    let listed = Listed {
+        closed: &snapshot.segments,
+        open: snapshot.open.as_deref().map(|open| (open, &open.parts[..])),
+        next: snapshot.next,
+        ended: snapshot.ended,
+    };
+    render(snapshot, &listed, delta)
 }
 
 /// The media playlist as it was when `position` was the newest part: the same text for the same position, whenever it is asked
 /// for. `None` when the window no longer covers it or the part is not there yet.
-pub fn media_at(_snapshot: &Snapshot, _position: Position, _delta: Delta) -> Option<String> {
-    todo!()
+pub fn media_at(snapshot: &Snapshot, position: Position, delta: Delta) -> Option<String> {
+    if snapshot.last() == Some(position) {
+        return Some(media(snapshot, delta));
+    }
+    let first = snapshot.segments.first()?.msn;
+    let closed_before = usize::try_from(position.msn.checked_sub(first)?).ok()?;
+    let segment = match &snapshot.open {
+        Some(open) if open.msn == position.msn => open,
+        _ => snapshot.segments.get(closed_before)?,
+    };
+    let parts = segment.parts.get(..=position.part)?;
+    let closes = segment.parts.len() == parts.len() && closed_before < snapshot.segments.len();
+    let (closed, open, next) = if closes {
+        let next = Position { msn: position.msn + 1, part: 0 };
+        (closed_before + 1, None, next)
+    } else {
+        let next = Position { msn: position.msn, part: position.part + 1 };
+        (closed_before, Some((&**segment, parts)), next)
+    };
+    let closed = &snapshot.segments[..closed];
+    let start = window_start(closed, snapshot.target_duration_s);
+    let lasts: i64 = closed[start.min(closed.len())..].iter().map(|segment| segment.duration).sum();
+    // What left memory might have been listed then.
+    if start == 0 && first > 0 && lasts < whole_window(snapshot) {
+        return None;
+    }
+    Some(render(snapshot, &Listed { closed, open, next, ended: false }, delta))
+}
+
+fn whole_window(snapshot: &Snapshot) -> i64 {
+    crate::snapshot::WINDOW_TARGET_DURATIONS * snapshot.target_duration_s * 90_000
+}
+
+/// What a playlist is about: a snapshot's content, up to some part.
+struct Listed<'a> {
+    closed: &'a [Arc<Segment>],
+    open: Option<(&'a Segment, &'a [Arc<Part>])>,
+    next: Position,
+    ended: bool,
+}
+
+fn render(snapshot: &Snapshot, listed: &Listed<'_>, delta: Delta) -> String {
+    let target = snapshot.target_duration_s;
+    let start = window_start(listed.closed, target);
+    let segments = &listed.closed[start..];
+    let open_duration: i64 = listed.open.iter().flat_map(|(_, parts)| parts.iter()).map(|part| part.duration).sum();
+    // Ticks from each segment's end to the end of the playlist.
+    let mut ages = vec![0; segments.len()];
+    let mut age = open_duration;
+    for (segment, slot) in segments.iter().zip(&mut ages).rev() {
+        *slot = age;
+        age += segment.duration;
+    }
+    let skipped = match delta {
+        Delta::Full => 0,
+        // Reckoned from the last segment's end, which skips less than from the last part's.
+        Delta::Skip => ages.iter().take_while(|&&age| age - open_duration > SKIP_TARGETS * target * 90_000).count(),
+    };
+
+    let mut out = String::with_capacity(4096);
+    out.push_str("#EXTM3U\n");
+    line(&mut out, format_args!("#EXT-X-VERSION:{VERSION}"));
+    line(&mut out, format_args!("#EXT-X-TARGETDURATION:{target}"));
+    line(
+        &mut out,
+        format_args!(
+            "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={}.0,HOLD-BACK={}.0,PART-HOLD-BACK={}",
+            SKIP_TARGETS * target,
+            HOLD_BACK_TARGETS * target,
+            Seconds(HOLD_BACK_TARGETS * snapshot.part_target_ms * 90),
+        ),
+    );
+    line(&mut out, format_args!("#EXT-X-PART-INF:PART-TARGET={}", Seconds(snapshot.part_target_ms * 90)));
+    let first = segments.first().map(|segment| &**segment).or(listed.open.map(|(open, _)| open));
+    let media_sequence = first.map_or(listed.next.msn, |segment| segment.msn);
+    line(&mut out, format_args!("#EXT-X-MEDIA-SEQUENCE:{media_sequence}"));
+    let removed = first.map_or(0, |first| first.discontinuities - u64::from(first.discontinuity));
+    if removed > 0 {
+        line(&mut out, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{removed}"));
+    }
+    if skipped > 0 {
+        line(&mut out, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
+    }
+    let mut init = None;
+    for (segment, age) in segments.iter().zip(&ages).skip(skipped) {
+        head(&mut out, segment, &mut init);
+        if *age < PARTS_LISTED_TARGETS * target * 90_000 {
+            list_parts(&mut out, segment.msn, &segment.parts);
+        }
+        line(&mut out, format_args!("#EXTINF:{},", Seconds(segment.duration)));
+        line(&mut out, format_args!("s{}.m4s", segment.msn));
+    }
+    if let Some((open, parts)) = listed.open {
+        head(&mut out, open, &mut init);
+        list_parts(&mut out, open.msn, parts);
+    }
+    for cue in &snapshot.cues {
+        if cue.position < listed.next && cue.position.msn >= media_sequence {
+            date_range(&mut out, cue);
+        }
+    }
+    if listed.ended {
+        out.push_str("#EXT-X-ENDLIST\n");
+    } else {
+        let Position { msn, part } = listed.next;
+        line(&mut out, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"s{msn}.p{part}.m4s\""));
+    }
+    out
+}
+
+/// The tags before a segment.
+fn head(out: &mut String, segment: &Segment, init: &mut Option<u32>) {
+    if segment.discontinuity {
+        out.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    if *init != Some(segment.init) {
+        *init = Some(segment.init);
+        line(out, format_args!("#EXT-X-MAP:URI=\"init-{}.mp4\"", segment.init));
+    }
+    line(out, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", segment.program_date_time));
+}
+
+fn list_parts(out: &mut String, msn: u64, parts: &[Arc<Part>]) {
+    for (index, part) in parts.iter().enumerate() {
+        let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
+        line(
+            out,
+            format_args!("#EXT-X-PART:DURATION={},URI=\"s{msn}.p{index}.m4s\"{independent}", Seconds(part.duration)),
+        );
+    }
+}
+
+fn date_range(out: &mut String, cue: &DateRange) {
+    line(
+        out,
+        format_args!(
+            "#EXT-X-DATERANGE:ID=\"{}\",CLASS=\"{}\",START-DATE=\"{}\",DURATION=0.0,{PAYLOAD_ATTRIBUTE}=\"{}\"",
+            cue.id,
+            cue.class,
+            cue.start,
+            STANDARD.encode(&cue.payload),
+        ),
+    );
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    writeln!(out, "{text}").expect("writing to a string does not fail");
+}
+
+/// Ticks of 90 kHz as decimal seconds, rounded to 10 µs.
+struct Seconds(i64);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hundred_thousandths = (self.0 * 10 + 4) / 9;
+        let (whole, rest) = (hundred_thousandths / 100_000, hundred_thousandths % 100_000);
+        if rest % 100 == 0 { write!(f, "{whole}.{:03}", rest / 100) } else { write!(f, "{whole}.{rest:05}") }
+    }
 }

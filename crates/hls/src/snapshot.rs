@@ -8,6 +8,29 @@ use std::sync::Arc;
 /// the Advance Part Limit is 3 for part targets of a second or more, else ⌈3 / part target⌉; this is its value at 200 ms.
 pub const ADVANCE_PARTS_MAX: usize = 15;
 
+/// The playlist holds so many target durations at least: two beyond the skip boundary of delta updates, which is six.
+pub const WINDOW_TARGET_DURATIONS: i64 = 8;
+/// The playlist holds so many segments at most, however short they are after discontinuities.
+pub const WINDOW_SEGMENTS_MAX: usize = 64;
+/// Segments kept after they left the playlist, for clients that read it a moment ago.
+pub const RETIRED_SEGMENTS: usize = 1;
+/// Cues that the playlist mirrors: five a second for longer than the window lasts. Full: the oldest leaves.
+pub const CUES_MAX: usize = 256;
+
+/// The index of the first segment that the playlist lists: the shortest tail that lasts [`WINDOW_TARGET_DURATIONS`]. It depends on
+/// the segments alone, so that the same place in the stream always gives the same playlist.
+pub(crate) fn window_start(segments: &[Arc<Segment>], target_duration_s: i64) -> usize {
+    let wanted = WINDOW_TARGET_DURATIONS * target_duration_s * 90_000;
+    let mut lasts = 0;
+    for (index, segment) in segments.iter().enumerate().rev() {
+        lasts += segment.duration;
+        if lasts >= wanted || segments.len() - index == WINDOW_SEGMENTS_MAX {
+            return index;
+        }
+    }
+    0
+}
+
 /// A part's place: the media sequence number of its segment and its index there, from 0.
 ///
 /// A whole segment's place is that of its last part.
@@ -203,10 +226,7 @@ impl Snapshot {
     /// The newest part, or `None` if no part was ever published.
     pub fn last(&self) -> Option<Position> {
         let segment = self.open.as_ref().or(self.segments.last())?;
-        Some(Position {
-            msn: segment.msn,
-            part: segment.parts.len().saturating_sub(1),
-        })
+        Some(Position { msn: segment.msn, part: segment.parts.len().saturating_sub(1) })
     }
 
     /// The place that the next part will have.
@@ -217,8 +237,7 @@ impl Snapshot {
     /// A closed segment.
     pub fn segment(&self, msn: u64) -> Option<&Arc<Segment>> {
         let first = self.segments.first()?.msn;
-        self.segments
-            .get(usize::try_from(msn.checked_sub(first)?).ok()?)
+        self.segments.get(usize::try_from(msn.checked_sub(first)?).ok()?)
     }
 
     /// A part, of a closed segment or of the open one.
@@ -232,10 +251,7 @@ impl Snapshot {
 
     /// An init segment.
     pub fn init(&self, index: u32) -> Option<&Bytes> {
-        self.inits
-            .iter()
-            .find(|(known, _)| *known == index)
-            .map(|(_, bytes)| bytes)
+        self.inits.iter().find(|(known, _)| *known == index).map(|(_, bytes)| bytes)
     }
 
     /// The video track, if there is one.

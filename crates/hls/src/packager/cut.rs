@@ -1,0 +1,455 @@
+//! Decides where parts and segments end.
+//!
+//! One track leads: video, or audio if there is no video. All reckoning is in ticks of 90 kHz decode time. A part covers `[start, end)`;
+//! `end` is usually the decode time of the unit after it. A picture that lasts longer than a part reaches over the boundary: the part's end
+//! is then set at PART-TARGET, and the parts after it hold the sound of that time. So no part is longer than PART-TARGET, and one
+//! shorter than 85 % of it is the last of its segment or stands before a keyframe.
+
+use super::learn::{Lesson, MS, SEGMENT_MIN, Targets, ticks};
+use super::part::{self, Content};
+use super::window::Window;
+use super::{CUES_WAITING_MAX, Error, Options, SEGMENT_BYTES_MAX, Tracks};
+use crate::snapshot::{DateRange, Snapshot};
+use headwater_media::{AccessUnit, Cue, Keyframe, MediaTime, StreamMetadata, Timescale, TrackKind, WallTime};
+use std::collections::VecDeque;
+
+/// A pause in the leading track from which on the stream is not continuous.
+const GAP_MAX: i64 = 4_000 * MS;
+/// A step back in the leading track from which on the stream is not continuous; smaller ones are an encoder's slip.
+const STEP_BACK_MAX: i64 = 500 * MS;
+/// Sound without pictures for this long makes the stream one of sound only, until pictures come back.
+const VIDEO_STALL_MAX: i64 = 3_000 * MS;
+/// While a keyframe is awaited, so long.
+const KEYFRAME_WAIT_MAX: i64 = 6_000 * MS;
+
+/// The open part.
+#[derive(Debug)]
+struct OpenPart {
+    start: i64,
+    units: Vec<AccessUnit>,
+    cues: Vec<Cue>,
+}
+
+impl OpenPart {
+    /// Decode time of the newest unit.
+    fn last(&self, tracks: &Tracks) -> Option<i64> {
+        self.units.last().map(|unit| ticks(unit, tracks))
+    }
+}
+
+/// A stretch of continuous time: from a keyframe to the next discontinuity.
+#[derive(Debug)]
+struct Domain {
+    /// This wall-clock time is that presentation time.
+    wall: WallTime,
+    presentation: i64,
+    /// Presentation less decode time at its first keyframe.
+    shift: i64,
+    /// Where the open segment began.
+    segment_start: i64,
+    segment_independent: bool,
+    part: OpenPart,
+    last_was_keyframe: bool,
+}
+
+impl Domain {
+    fn wall_at(&self, presentation: i64) -> WallTime {
+        self.wall.plus_ms((presentation - self.presentation).div_euclid(MS))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Cutter {
+    /// PART-TARGET in ticks.
+    part_target: i64,
+    /// Longest segment in ticks: it still rounds to EXT-X-TARGETDURATION.
+    segment_max: i64,
+    lead: TrackKind,
+    /// Smoothed duration of a unit of the leading track.
+    unit_ticks: i64,
+    /// The tracks of the init segment in use.
+    tracks: Tracks,
+    domain: Option<Domain>,
+    /// Sound that waits for its part, when video leads.
+    audio: VecDeque<AccessUnit>,
+    audio_bytes: u64,
+    audio_last: Option<i64>,
+    cues: VecDeque<Cue>,
+    cue_number: u32,
+    sequence: u32,
+    /// When the newest segment ends, by its date.
+    wall_end: Option<WallTime>,
+    window: Window,
+}
+
+impl Cutter {
+    pub(super) fn new(options: &Options, lesson: &Lesson, metadata: &StreamMetadata, tracks: &Tracks) -> Self {
+        let targets = Targets::learn(lesson, options.latency, metadata, tracks);
+        let mut cutter = Cutter {
+            part_target: targets.part_target_ms * MS,
+            segment_max: targets.target_duration_s * 1_000 * MS + 499 * MS,
+            lead: lesson.primary,
+            unit_ticks: targets.unit_ticks,
+            tracks: Tracks::default(),
+            domain: None,
+            audio: VecDeque::new(),
+            audio_bytes: 0,
+            audio_last: None,
+            cues: VecDeque::new(),
+            cue_number: 1,
+            sequence: 1,
+            wall_end: None,
+            window: Window::new(options, targets),
+        };
+        cutter.announce(metadata);
+        cutter
+    }
+
+    pub(super) fn announce(&mut self, metadata: &StreamMetadata) {
+        let rates = [metadata.video_bitrate, metadata.audio_bitrate];
+        self.window.announce(rates.into_iter().flatten().sum());
+    }
+
+    pub(super) fn snapshot(&mut self) -> Option<Snapshot> {
+        self.window.snapshot()
+    }
+
+    pub(super) fn push_cue(&mut self, cue: Cue) -> Result<WallTime, Error> {
+        if self.cues.len() >= CUES_WAITING_MAX {
+            return Err(Error::CuesFull);
+        }
+        self.cues.push_back(cue);
+        let next_part =
+            self.domain.as_ref().map(|domain| domain.wall_at(domain.part.start + self.part_target + domain.shift));
+        Ok(next_part.or(self.wall_end).unwrap_or(WallTime(0)))
+    }
+
+    /// Closes what is open; the next unit that is taken begins a new domain.
+    pub(super) fn discontinuity(&mut self) {
+        self.finish_domain();
+        self.audio.clear();
+        self.audio_bytes = 0;
+        self.audio_last = None;
+    }
+
+    pub(super) fn end(&mut self) {
+        if let Some(domain) = &mut self.domain {
+            domain.part.cues.extend(self.cues.drain(..));
+        }
+        self.discontinuity();
+        self.window.end();
+    }
+
+    pub(super) fn push(&mut self, unit: AccessUnit, now: WallTime, configured: &Tracks) -> Result<(), Error> {
+        let (active, wanted) = match unit.kind {
+            TrackKind::Video => (&self.tracks.video, &configured.video),
+            TrackKind::Audio => (&self.tracks.audio, &configured.audio),
+        };
+        if wanted.is_none() {
+            return Ok(());
+        }
+        let usable = active == wanted;
+        match (unit.kind, self.lead) {
+            (TrackKind::Video, TrackKind::Audio) if unit.keyframe == Keyframe::Yes => {
+                // Pictures came, or came back.
+                self.discontinuity();
+                self.lead = TrackKind::Video;
+                self.push_lead(unit, now, configured);
+            }
+            (TrackKind::Video, TrackKind::Audio) => {}
+            (TrackKind::Audio, TrackKind::Video) => {
+                if usable || self.domain.is_none() {
+                    self.push_audio(unit, now, configured);
+                }
+            }
+            (_, _) => {
+                let same = usable && self.tracks.audio == configured.audio;
+                let keyframe = unit.keyframe == Keyframe::Yes;
+                if !same && keyframe {
+                    self.change_tracks(&unit, configured);
+                }
+                if usable || keyframe {
+                    self.push_lead(unit, now, configured);
+                }
+            }
+        }
+        let bytes = self.open_bytes();
+        if bytes > SEGMENT_BYTES_MAX {
+            return Err(Error::SegmentTooLarge { bytes });
+        }
+        Ok(())
+    }
+
+    fn open_bytes(&self) -> u64 {
+        let part = self.domain.iter().flat_map(|domain| &domain.part.units);
+        let part: u64 = part.map(|unit| unit.data.len() as u64).sum();
+        self.window.open_bytes() + part + self.audio_bytes
+    }
+
+    /// Ends the domain before a keyframe of a changed configuration.
+    fn change_tracks(&mut self, unit: &AccessUnit, configured: &Tracks) {
+        let Some(domain) = &self.domain else { return };
+        let before = domain.part.last(&self.tracks).unwrap_or(domain.part.start);
+        let at = ticks(unit, configured);
+        if at > before && at - before <= GAP_MAX {
+            self.finish_domain_at(at);
+        } else {
+            self.finish_domain();
+        }
+        if self.tracks.audio != configured.audio {
+            self.audio.clear();
+            self.audio_bytes = 0;
+            self.audio_last = None;
+        }
+    }
+
+    /// Sound beside pictures: it waits for the part that covers it.
+    fn push_audio(&mut self, unit: AccessUnit, now: WallTime, configured: &Tracks) {
+        if self.audio_last.is_some_and(|last| unit.dts <= last) {
+            if self.audio_last.is_some_and(|last| {
+                let scale = configured.audio.as_ref().map(|track| track.timescale);
+                scale.is_some_and(|scale| last - unit.dts > scale.ticks_of_ms(STEP_BACK_MAX / MS))
+            }) {
+                self.discontinuity();
+                self.push_audio(unit, now, configured);
+            }
+            return;
+        }
+        self.audio_last = Some(unit.dts);
+        self.audio_bytes += unit.data.len() as u64;
+        self.audio.push_back(unit);
+        let (Some(first), Some(last)) = (self.audio.front(), self.audio.back()) else { return };
+        let (first, last) = (ticks(first, configured), ticks(last, configured));
+        let pictures = self.domain.as_ref().map(|domain| domain.part.last(&self.tracks).unwrap_or(domain.part.start));
+        let (stalled, limit) = match pictures {
+            Some(pictures) => (last - first.max(pictures), VIDEO_STALL_MAX),
+            None => (last - first, KEYFRAME_WAIT_MAX),
+        };
+        if stalled > limit {
+            let queued = std::mem::take(&mut self.audio);
+            self.discontinuity();
+            self.lead = TrackKind::Audio;
+            self.audio_bytes = 0;
+            for unit in queued {
+                let arrived = now.plus_ms((ticks(&unit, configured) - last) / MS);
+                self.push_lead(unit, arrived, configured);
+            }
+        }
+    }
+
+    /// A unit of the leading track.
+    fn push_lead(&mut self, mut unit: AccessUnit, now: WallTime, configured: &Tracks) {
+        let keyframe = unit.keyframe == Keyframe::Yes;
+        let Some(domain) = &mut self.domain else {
+            if keyframe {
+                self.start_domain(unit, now, configured);
+            }
+            return;
+        };
+        let mut at = ticks(&unit, &self.tracks);
+        let before = domain.part.last(&self.tracks).unwrap_or(domain.part.start);
+        if at <= before {
+            if before - at > STEP_BACK_MAX {
+                self.discontinuity();
+                return self.push_lead(unit, now, configured);
+            }
+            match (self.lead, domain.part.units.last()) {
+                (TrackKind::Video, Some(last)) => unit.dts = last.dts + 1,
+                (TrackKind::Video, None) => unit.dts = before + 1,
+                // Sound that comes twice.
+                (TrackKind::Audio, _) => return,
+            }
+            at = ticks(&unit, &self.tracks);
+        }
+        if at - before > GAP_MAX {
+            self.discontinuity();
+            return self.push_lead(unit, now, configured);
+        }
+        if !domain.part.units.is_empty() {
+            self.unit_ticks = (self.unit_ticks * 7 + (at - before)) / 8;
+        }
+        self.close_parts_before(at);
+        let Some(domain) = &mut self.domain else { return };
+        let length = at - domain.part.start;
+        let segment_length = at - domain.segment_start;
+        let ends_segment =
+            keyframe && segment_length > 0 && (segment_length >= SEGMENT_MIN || !domain.segment_independent);
+        // All-intra streams are left to the other rule, else each picture would be a part.
+        let keyframe_within =
+            keyframe && self.lead == TrackKind::Video && !domain.last_was_keyframe && length >= self.part_target / 2;
+        let tolerance = (2 * MS).max(self.unit_ticks / 4);
+        let full = length + self.unit_ticks > self.part_target + tolerance && length * 100 >= self.part_target * 85;
+        if length > 0 && (ends_segment || keyframe_within || full) {
+            self.close_part(at, at, at);
+        }
+        if ends_segment {
+            self.next_segment(at, unit.keyframe);
+        }
+        if let Some(domain) = &mut self.domain {
+            domain.last_was_keyframe = keyframe;
+            domain.part.units.push(unit);
+        }
+    }
+
+    /// Closes parts until the open one can reach to `at` without being longer than PART-TARGET, nor its segment than it may be.
+    fn close_parts_before(&mut self, at: i64) {
+        while let Some(domain) = &self.domain {
+            let start = domain.part.start;
+            let segment_end = domain.segment_start + self.segment_max;
+            let furthest = segment_end.min(start + self.part_target);
+            if at <= furthest {
+                break;
+            }
+            let last = domain.part.last(&self.tracks).filter(|&last| last > start);
+            let closes_segment = furthest == segment_end;
+            let exact = last
+                .filter(|&last| last <= furthest && (closes_segment || (last - start) * 100 >= self.part_target * 85));
+            match exact {
+                Some(last) => {
+                    let held = self.domain.as_mut().and_then(|domain| domain.part.units.pop());
+                    self.close_part(last, last, last);
+                    if let Some(unit) = held {
+                        if closes_segment {
+                            self.next_segment(last, unit.keyframe);
+                        }
+                        if let Some(domain) = &mut self.domain {
+                            domain.part.units.push(unit);
+                        }
+                    }
+                }
+                None => {
+                    self.close_part(furthest, at, furthest);
+                    if closes_segment {
+                        self.next_segment(furthest, Keyframe::No);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Closes the open part at `end` and opens the next one at `next`. `units_end` is when its last picture ends.
+    fn close_part(&mut self, end: i64, units_end: i64, next: i64) {
+        let Some(domain) = &mut self.domain else { return };
+        let opened = OpenPart { start: next, units: Vec::new(), cues: self.cues.drain(..).collect() };
+        let closed = std::mem::replace(&mut domain.part, opened);
+        let mut sound = Vec::new();
+        if self.lead == TrackKind::Video {
+            while let Some(unit) = self.audio.front()
+                && ticks(unit, &self.tracks) < end
+            {
+                self.audio_bytes -= unit.data.len() as u64;
+                sound.extend(self.audio.pop_front());
+            }
+        }
+        let (video, audio) = match self.lead {
+            TrackKind::Video => (&closed.units[..], &sound[..]),
+            TrackKind::Audio => (&[][..], &closed.units[..]),
+        };
+        let cue_time = match closed.units.first() {
+            Some(unit) if self.lead == TrackKind::Video => unit.pts,
+            Some(unit) => ticks(unit, &self.tracks),
+            None => closed.start + domain.shift,
+        };
+        let independent = closed.units.first().is_some_and(|unit| unit.keyframe == Keyframe::Yes);
+        let content = Content {
+            start: closed.start,
+            end,
+            video,
+            video_end: units_end,
+            audio,
+            cues: &closed.cues,
+            cue_time,
+            cue_number: self.cue_number,
+            independent,
+        };
+        let written = part::write(self.sequence, &content, &self.tracks);
+        self.sequence = self.sequence.wrapping_add(1);
+        let position = self.window.next();
+        let start = domain.wall_at(cue_time);
+        for cue in closed.cues {
+            self.cue_number = self.cue_number.wrapping_add(1);
+            self.window.push_cue(DateRange {
+                id: cue.id,
+                class: cue.owner.as_str(),
+                start,
+                payload: cue.payload,
+                position,
+            });
+        }
+        self.window.push_part(written);
+    }
+
+    /// Closes the open segment and opens the next one of the same domain at `at`.
+    fn next_segment(&mut self, at: i64, keyframe: Keyframe) {
+        let Some(domain) = &mut self.domain else { return };
+        self.window.close_segment();
+        domain.segment_start = at;
+        domain.segment_independent = keyframe == Keyframe::Yes;
+        let date = domain.wall_at(at + domain.shift);
+        self.window.open_segment(date, domain.segment_independent, false);
+    }
+
+    fn start_domain(&mut self, unit: AccessUnit, now: WallTime, configured: &Tracks) {
+        self.tracks = match self.lead {
+            TrackKind::Video => configured.clone(),
+            TrackKind::Audio => Tracks { video: None, audio: configured.audio.clone() },
+        };
+        self.window.set_tracks(&self.tracks);
+        let start = ticks(&unit, &self.tracks);
+        let presentation = match self.lead {
+            TrackKind::Video => unit.pts,
+            TrackKind::Audio => {
+                let scale = configured.audio.as_ref().map_or(Timescale::MILLIS, |t| t.timescale);
+                MediaTime::new(unit.pts, scale).rescale(Timescale::VIDEO).ticks
+            }
+        };
+        // Sound from before the first picture has nothing to be heard with.
+        while let Some(first) = self.audio.front()
+            && part::audio_end(first, &self.tracks) <= start
+        {
+            self.audio_bytes -= first.data.len() as u64;
+            self.audio.pop_front();
+        }
+        let wall = self.wall_end.map_or(now, |end| end.max(now));
+        let discontinuity = !self.window.is_empty();
+        self.window.open_segment(wall, true, discontinuity);
+        self.domain = Some(Domain {
+            wall,
+            presentation,
+            shift: presentation - start,
+            segment_start: start,
+            segment_independent: true,
+            part: OpenPart { start, units: vec![unit], cues: self.cues.drain(..).collect() },
+            last_was_keyframe: true,
+        });
+    }
+
+    /// Closes the open part with a usual duration for its last unit, and the segment.
+    fn finish_domain(&mut self) {
+        let Some(domain) = &self.domain else { return };
+        let last = domain.part.last(&self.tracks).unwrap_or(domain.part.start);
+        self.finish_domain_at(last + self.unit_ticks.max(1));
+    }
+
+    /// Closes the open part at `end`, or as near to it as a part may reach, and the segment.
+    fn finish_domain_at(&mut self, end: i64) {
+        let Some(domain) = &self.domain else { return };
+        if !domain.part.units.is_empty() {
+            self.close_parts_before(end);
+        }
+        if let Some(domain) = &self.domain
+            && !domain.part.units.is_empty()
+            && end > domain.part.start
+        {
+            self.close_part(end, end, end);
+        }
+        if let Some(domain) = self.domain.take() {
+            // Cues of a part that never came wait for the next one.
+            for cue in domain.part.cues.iter().rev() {
+                self.cues.push_front(cue.clone());
+            }
+            self.wall_end = Some(domain.wall_at(domain.part.start + domain.shift));
+        }
+        self.window.close_segment();
+    }
+}

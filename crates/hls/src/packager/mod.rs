@@ -1,0 +1,198 @@
+//! Cuts access units into parts and segments: the entry and its life from the first unit to the end.
+
+mod cut;
+mod learn;
+mod part;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use crate::snapshot::Snapshot;
+use cut::Cutter;
+use headwater_media::{AccessUnit, Cue, StreamMetadata, Track, TrackKind, WallTime};
+use learn::Learning;
+use std::sync::Arc;
+
+/// Most bytes in one segment, and in the first one while it is learnt from: 128 Mb/s for two seconds. A stream above it is ended.
+pub const SEGMENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Cues that wait for the next part: five a second for longer than any part lasts. Full: refuse.
+pub const CUES_WAITING_MAX: usize = 64;
+
+/// How long parts are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Latency {
+    /// Parts near 200 ms.
+    #[default]
+    Low,
+    /// Parts near one second.
+    Normal,
+}
+
+/// What a packager is told at its start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The unguessable name of the stream session in media URLs.
+    pub epoch: String,
+    /// The rendition's name in media URLs.
+    pub rendition: String,
+    /// How long parts are.
+    pub latency: Latency,
+}
+
+/// Input that a packager does not take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The encoder sends more in one segment than we hold.
+    #[error("segment of {bytes} bytes is larger than {SEGMENT_BYTES_MAX}")]
+    SegmentTooLarge {
+        /// What it would be.
+        bytes: u64,
+    },
+    /// More cues than the stream can take up.
+    #[error("{CUES_WAITING_MAX} cues wait already")]
+    CuesFull,
+    /// The stream has not started, or is over.
+    #[error("stream is not live")]
+    NotLive,
+}
+
+/// The tracks as the encoder configured them last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Tracks {
+    video: Option<Track>,
+    audio: Option<Track>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Units are collected until the first segment is complete: it decides the targets.
+    Learning(Learning),
+    /// Parts are published.
+    Live(Box<Cutter>),
+    /// Nothing more will come.
+    Ended,
+}
+
+/// Cuts one rendition's access units into parts and segments.
+///
+/// Getters: none. Input: `handle_*`, each with what happened. Commands: [`discontinuity`](Self::discontinuity), [`end`](Self::end). Output:
+/// [`poll_snapshot`](Self::poll_snapshot), to be asked after each input or command. The clock is the caller's: `now` comes with each unit.
+///
+/// *Order*: units of a track in decode order; tracks interleaved as they arrive. A part is closed when the unit after it arrives, so its
+/// duration is known and never longer than PART-TARGET.
+///
+/// *Targets* are learnt from the first segment and then fixed: EXT-X-TARGETDURATION from its length, PART-TARGET from its frame rate.
+/// Nothing is published before.
+#[derive(Debug)]
+pub struct Packager {
+    options: Options,
+    metadata: StreamMetadata,
+    tracks: Tracks,
+    phase: Phase,
+    fresh: Option<Arc<Snapshot>>,
+}
+
+impl Packager {
+    /// A packager that has seen nothing.
+    pub fn new(options: Options) -> Self {
+        Packager {
+            options,
+            metadata: StreamMetadata::default(),
+            tracks: Tracks::default(),
+            phase: Phase::Learning(Learning::default()),
+            fresh: None,
+        }
+    }
+
+    /// Advice of the encoder: used for BANDWIDTH, and for FRAME-RATE if what arrives agrees.
+    pub fn handle_metadata(&mut self, metadata: &StreamMetadata) {
+        self.metadata = metadata.clone();
+        if let Phase::Live(cutter) = &mut self.phase {
+            cutter.announce(&self.metadata);
+        }
+    }
+
+    /// A track's configuration: new, changed or repeated. A change takes effect at the next keyframe, with a new init segment and a
+    /// discontinuity; units of the track are dropped until then.
+    pub fn handle_track(&mut self, track: Track) {
+        let slot = match track.kind {
+            TrackKind::Video => &mut self.tracks.video,
+            TrackKind::Audio => &mut self.tracks.audio,
+        };
+        if slot.as_ref() == Some(&track) {
+            return;
+        }
+        let kind = track.kind;
+        let changed = slot.replace(track).is_some();
+        if let (Phase::Learning(learning), true) = (&mut self.phase, changed) {
+            learning.forget(kind);
+        }
+    }
+
+    /// An access unit with the wall-clock time of its arrival.
+    ///
+    /// # Errors
+    /// [`Error::SegmentTooLarge`]: the encoder sends more than is held; end its stream. [`Error::NotLive`] after the end.
+    pub fn handle_unit(&mut self, unit: AccessUnit, now: WallTime) -> Result<(), Error> {
+        match &mut self.phase {
+            Phase::Learning(learning) => {
+                if let Some(lesson) = learning.push(unit, now, &self.tracks)? {
+                    let mut cutter = Cutter::new(&self.options, &lesson, &self.metadata, &self.tracks);
+                    for (unit, now) in lesson.units {
+                        cutter.push(unit, now, &self.tracks)?;
+                    }
+                    self.phase = Phase::Live(Box::new(cutter));
+                }
+            }
+            Phase::Live(cutter) => cutter.push(unit, now, &self.tracks)?,
+            Phase::Ended => return Err(Error::NotLive),
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// A cue for the next part that is opened. Returns when about it will be presented.
+    ///
+    /// # Errors
+    /// [`Error::NotLive`] before the first snapshot and after the end; [`Error::CuesFull`].
+    pub fn handle_cue(&mut self, cue: Cue) -> Result<WallTime, Error> {
+        match &mut self.phase {
+            Phase::Live(cutter) => cutter.push_cue(cue),
+            Phase::Learning(_) | Phase::Ended => Err(Error::NotLive),
+        }
+    }
+
+    /// What follows is not continuous with what came: the segment is closed, and the next one begins at a keyframe, with a discontinuity.
+    pub fn discontinuity(&mut self) {
+        match &mut self.phase {
+            Phase::Learning(learning) => *learning = Learning::default(),
+            Phase::Live(cutter) => cutter.discontinuity(),
+            Phase::Ended => {}
+        }
+        self.publish();
+    }
+
+    /// No more units will come: the segment is closed and the playlist ends.
+    pub fn end(&mut self) {
+        if let Phase::Live(cutter) = &mut self.phase {
+            cutter.end();
+        }
+        self.publish();
+        self.phase = Phase::Ended;
+    }
+
+    /// The newest snapshot, if it has not been taken yet. `None` before the first segment is complete.
+    pub fn poll_snapshot(&mut self) -> Option<Arc<Snapshot>> {
+        self.fresh.take()
+    }
+
+    fn publish(&mut self) {
+        if let Phase::Live(cutter) = &mut self.phase
+            && let Some(snapshot) = cutter.snapshot()
+        {
+            self.fresh = Some(Arc::new(snapshot));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Writes one part: headers for its samples, payloads beside them.
+
+use super::Tracks;
+use super::learn::ticks;
+use crate::snapshot::Part;
+use headwater_media::fmp4::{self, AUDIO_TRACK_ID, Event, Run, Sample, VIDEO_TRACK_ID};
+use headwater_media::{AccessUnit, CodecConfig, Cue, Keyframe, MediaTime, Timescale, Track};
+
+/// How long a cue lasts, ticks of 90 kHz: players take events near zero length for endless ones.
+const CUE_TICKS: u32 = 9_000;
+
+/// What a part is made of.
+pub(super) struct Content<'a> {
+    /// Where it begins and ends, ticks of 90 kHz.
+    pub(super) start: i64,
+    pub(super) end: i64,
+    /// Pictures, and when the last of them ends: its successor's decode time, which may lie past the part's end.
+    pub(super) video: &'a [AccessUnit],
+    pub(super) video_end: i64,
+    pub(super) audio: &'a [AccessUnit],
+    pub(super) cues: &'a [Cue],
+    /// Presentation time of the cues, ticks of 90 kHz, and the number of the first.
+    pub(super) cue_time: i64,
+    pub(super) cue_number: u32,
+    pub(super) independent: bool,
+}
+
+/// Writes a part. Payloads are kept as they are; only headers are new.
+pub(super) fn write(sequence: u32, content: &Content<'_>, tracks: &Tracks) -> Part {
+    let mut events = Vec::with_capacity(content.cues.len());
+    for (cue, id) in content.cues.iter().zip(content.cue_number..) {
+        events.push(Event {
+            cue,
+            id,
+            presentation_time: unsigned(content.cue_time),
+            timescale: Timescale::VIDEO,
+            duration: CUE_TICKS,
+        });
+    }
+    let video = video_samples(content);
+    let audio = audio_samples(content.audio, tracks.audio.as_ref());
+    let mut runs = Vec::with_capacity(2);
+    if !video.is_empty() {
+        let base_decode_time = unsigned(content.video[0].dts);
+        runs.push(Run { track_id: VIDEO_TRACK_ID, base_decode_time, samples: &video });
+    }
+    if !audio.is_empty() {
+        let base_decode_time = unsigned(content.audio[0].dts);
+        runs.push(Run { track_id: AUDIO_TRACK_ID, base_decode_time, samples: &audio });
+    }
+    if runs.is_empty() {
+        // Nothing falls into this stretch of a long unit; a run without samples still tells the time.
+        let (track_id, scale) = match (&tracks.video, &tracks.audio) {
+            (None, Some(audio)) => (AUDIO_TRACK_ID, audio.timescale),
+            _ => (VIDEO_TRACK_ID, Timescale::VIDEO),
+        };
+        let start = MediaTime::new(content.start, Timescale::VIDEO).rescale(scale).ticks;
+        runs.push(Run { track_id, base_decode_time: unsigned(start), samples: &[] });
+    }
+    let mut chunks = Vec::with_capacity(1 + video.len() + audio.len());
+    chunks.push(fmp4::fragment_header(sequence, &events, &runs));
+    chunks.extend(content.video.iter().chain(content.audio).map(|unit| unit.data.clone()));
+    let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+    Part { chunks, bytes, duration: content.end - content.start, independent: content.independent }
+}
+
+fn video_samples(content: &Content<'_>) -> Vec<Sample> {
+    let ends = content.video.iter().skip(1).map(|unit| unit.dts).chain([content.video_end]);
+    content
+        .video
+        .iter()
+        .zip(ends)
+        .map(|(unit, end)| Sample {
+            duration: u32::try_from(end - unit.dts).unwrap_or(0),
+            size: size(unit),
+            composition: i32::try_from(unit.pts.saturating_sub(unit.dts)).unwrap_or(0),
+            keyframe: unit.keyframe,
+        })
+        .collect()
+}
+
+fn audio_samples(units: &[AccessUnit], track: Option<&Track>) -> Vec<Sample> {
+    let usual = frame_samples(track);
+    units
+        .iter()
+        .enumerate()
+        .map(|(index, unit)| Sample {
+            duration: units.get(index + 1).and_then(|next| u32::try_from(next.dts - unit.dts).ok()).unwrap_or(usual),
+            size: size(unit),
+            composition: 0,
+            keyframe: Keyframe::Yes,
+        })
+        .collect()
+}
+
+/// Samples of an audio unit, in ticks of its track.
+fn frame_samples(track: Option<&Track>) -> u32 {
+    match track.map(|track| &*track.config) {
+        Some(CodecConfig::Aac(config)) => config.frame_samples,
+        _ => 1024,
+    }
+}
+
+/// When an audio unit ends, ticks of 90 kHz.
+pub(super) fn audio_end(unit: &AccessUnit, tracks: &Tracks) -> i64 {
+    let after =
+        AccessUnit { dts: unit.dts.saturating_add(i64::from(frame_samples(tracks.audio.as_ref()))), ..unit.clone() };
+    ticks(&after, tracks)
+}
+
+fn size(unit: &AccessUnit) -> u32 {
+    u32::try_from(unit.data.len()).expect("segments are bounded to 32 MiB, units with them")
+}
+
+/// Decode times are never negative here: the owner of the timeline begins above zero.
+fn unsigned(ticks: i64) -> u64 {
+    u64::try_from(ticks).unwrap_or(0)
+}

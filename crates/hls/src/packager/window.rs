@@ -1,0 +1,176 @@
+//! The window: closed segments, the open one, init segments, cues, and the snapshots made of them.
+
+use super::learn::{MS, Targets};
+use super::{Options, Tracks};
+use crate::snapshot::{CUES_MAX, DateRange, Part, Position, RETIRED_SEGMENTS, Segment, Snapshot, window_start};
+use bytes::Bytes;
+use headwater_media::{WallTime, fmp4};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct Window {
+    epoch: String,
+    rendition: String,
+    targets: Targets,
+    revision: u64,
+    segments: VecDeque<Arc<Segment>>,
+    open: Option<Segment>,
+    next_msn: u64,
+    discontinuities: u64,
+    inits: Vec<(u32, Bytes)>,
+    init_tracks: Tracks,
+    cues: VecDeque<Arc<DateRange>>,
+    all_independent: bool,
+    ended: bool,
+    peak_bandwidth: u64,
+    announced_bandwidth: u64,
+    changed: bool,
+}
+
+impl Window {
+    pub(super) fn new(options: &Options, targets: Targets) -> Self {
+        Window {
+            epoch: options.epoch.clone(),
+            rendition: options.rendition.clone(),
+            targets,
+            revision: 0,
+            segments: VecDeque::new(),
+            open: None,
+            next_msn: 0,
+            discontinuities: 0,
+            inits: Vec::new(),
+            init_tracks: Tracks::default(),
+            cues: VecDeque::new(),
+            all_independent: true,
+            ended: false,
+            peak_bandwidth: 0,
+            announced_bandwidth: 0,
+            changed: false,
+        }
+    }
+
+    pub(super) fn announce(&mut self, bandwidth: u64) {
+        self.announced_bandwidth = bandwidth;
+    }
+
+    /// Uses these tracks from the next segment on; makes an init segment if they differ.
+    pub(super) fn set_tracks(&mut self, tracks: &Tracks) {
+        if self.inits.is_empty() || self.init_tracks != *tracks {
+            let index = self.inits.last().map_or(0, |(index, _)| index + 1);
+            let init = fmp4::init_segment(tracks.video.as_ref(), tracks.audio.as_ref());
+            self.inits.push((index, init));
+            self.init_tracks = tracks.clone();
+        }
+    }
+
+    /// Opens a segment; the one before must be closed.
+    pub(super) fn open_segment(&mut self, program_date_time: WallTime, independent: bool, discontinuity: bool) {
+        self.discontinuities += u64::from(discontinuity);
+        self.all_independent &= independent;
+        self.open = Some(Segment {
+            msn: self.next_msn,
+            parts: Vec::new(),
+            duration: 0,
+            program_date_time,
+            independent,
+            discontinuity,
+            discontinuities: self.discontinuities,
+            init: self.inits.last().map_or(0, |(index, _)| *index),
+        });
+    }
+
+    /// The place of the part that comes next.
+    pub(super) fn next(&self) -> Position {
+        let part = self.open.as_ref().map_or(0, |segment| segment.parts.len());
+        Position { msn: self.next_msn, part }
+    }
+
+    /// Whether anything was published, or is about to be.
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.open.is_none()
+    }
+
+    pub(super) fn push_part(&mut self, part: Part) {
+        let open = self.open.as_mut().expect("a part is closed only after its segment was opened");
+        open.duration += part.duration;
+        open.parts.push(Arc::new(part));
+        self.changed = true;
+    }
+
+    pub(super) fn push_cue(&mut self, cue: DateRange) {
+        self.cues.push_back(Arc::new(cue));
+        if self.cues.len() > CUES_MAX {
+            self.cues.pop_front();
+        }
+    }
+
+    /// Bytes in the open segment.
+    pub(super) fn open_bytes(&self) -> u64 {
+        self.open.as_ref().map_or(0, Segment::bytes)
+    }
+
+    /// Closes the open segment; one without parts is dropped.
+    pub(super) fn close_segment(&mut self) {
+        let Some(segment) = self.open.take() else { return };
+        if segment.parts.is_empty() {
+            self.discontinuities -= u64::from(segment.discontinuity);
+            return;
+        }
+        self.next_msn += 1;
+        self.changed = true;
+        self.peak_bandwidth = self.peak_bandwidth.max(bits_per_second(segment.bytes(), segment.duration));
+        self.segments.push_back(Arc::new(segment));
+        let listed = window_start(self.segments.make_contiguous(), self.targets.target_duration_s);
+        for _ in RETIRED_SEGMENTS..listed {
+            self.segments.pop_front();
+        }
+        if let Some(first) = self.segments.front() {
+            while self.cues.front().is_some_and(|cue| cue.position.msn < first.msn) {
+                self.cues.pop_front();
+            }
+            self.inits.retain(|(index, _)| *index >= first.init);
+        }
+    }
+
+    /// Nothing more will come.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+        self.changed = true;
+    }
+
+    /// A new snapshot if anything changed since the last.
+    pub(super) fn snapshot(&mut self) -> Option<Snapshot> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        self.revision += 1;
+        let (bytes, duration) = self
+            .segments
+            .iter()
+            .fold((0, 0), |(bytes, duration), segment| (bytes + segment.bytes(), duration + segment.duration));
+        Some(Snapshot {
+            epoch: self.epoch.clone(),
+            rendition: self.rendition.clone(),
+            revision: self.revision,
+            part_target_ms: self.targets.part_target_ms,
+            target_duration_s: self.targets.target_duration_s,
+            segments: self.segments.iter().cloned().collect(),
+            open: self.open.as_ref().filter(|open| !open.parts.is_empty()).cloned().map(Arc::new),
+            next: self.next(),
+            inits: self.inits.clone(),
+            cues: self.cues.iter().cloned().collect(),
+            ended: self.ended,
+            all_independent: self.all_independent,
+            video: self.init_tracks.video.clone(),
+            audio: self.init_tracks.audio.clone(),
+            frame_rate_millis: self.init_tracks.video.as_ref().and(self.targets.frame_rate_millis),
+            bandwidth: self.announced_bandwidth.max(self.peak_bandwidth).max(1),
+            average_bandwidth: bits_per_second(bytes, duration).max(1),
+        })
+    }
+}
+
+fn bits_per_second(bytes: u64, ticks: i64) -> u64 {
+    u64::try_from(ticks).ok().and_then(|ticks| (bytes * 8 * 1_000 * MS as u64).checked_div(ticks)).unwrap_or(0)
+}
