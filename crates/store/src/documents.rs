@@ -164,3 +164,10 @@ impl Document for poll::Poll {
         self.channel_arn.clone()
     }
 }
+
+impl Document for poll::OpenPoll {
+    const KIND: &'static str = "open-poll";
+    fn id(&self) -> String {
+        self.channel_arn.clone()
+    }
+}
