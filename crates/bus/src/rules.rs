@@ -5,7 +5,9 @@
 
 mod targets;
 
-pub use targets::{FailedEntry, list_rule_names_by_target, list_targets_by_rule, put_targets, remove_targets};
+pub use targets::{
+    FailedEntry, TARGET_SERVICES, list_rule_names_by_target, list_targets_by_rule, put_targets, remove_targets,
+};
 
 use crate::input::InputError;
 use crate::{Pattern, PatternError};

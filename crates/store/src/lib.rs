@@ -70,6 +70,8 @@ pub struct LogSelect {
     pub stream: Option<String>,
     /// Only lines with a greater number.
     pub after: u64,
+    /// Only lines with a smaller number.
+    pub before: Option<u64>,
     /// Only lines at or after this time.
     pub from: Option<Timestamp>,
     /// Only lines before this time.

@@ -9,6 +9,10 @@ use headwater_store::{Select, Store};
 /// Targets in one call (`events` 2015-10-07, TargetList and TargetIdList).
 pub const TARGETS_PER_CALL_MAX: usize = 100;
 
+/// Services whose ARNs can be targets: functions and native resources. Others are refused when they are put, rather
+/// than given up at each event.
+pub const TARGET_SERVICES: [&str; 2] = ["lambda", "headwater"];
+
 /// A target of a call that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedEntry {
@@ -67,6 +71,10 @@ fn check_target(target: &Target) -> Result<(), Error> {
     let parts: Vec<&str> = target.arn.splitn(6, ':').collect();
     if parts.len() != 6 || parts[0] != "arn" || parts[2].is_empty() || parts[5].is_empty() {
         return Err(invalid("Target.Arn", format!("{:?} is not an ARN", target.arn)));
+    }
+    if !TARGET_SERVICES.contains(&parts[2]) {
+        let reason = format!("{:?} is no function; other services cannot be targets here", target.arn);
+        return Err(invalid("Target.Arn", reason));
     }
     if target.retry_attempts_max.is_some_and(|attempts| attempts > 185) {
         return Err(invalid("RetryPolicy.MaximumRetryAttempts", "0 to 185 are allowed"));

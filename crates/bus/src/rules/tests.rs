@@ -137,6 +137,7 @@ async fn what_is_no_target_is_refused() {
         (target("a b"), "Target.Id"),
         (Target { arn: "f".into(), ..target("t") }, "Target.Arn"),
         (Target { arn: "arn:aws:lambda:us-east-1:0:".into(), ..target("t") }, "Target.Arn"),
+        (Target { arn: "arn:aws:sqs:us-east-1:000000000000:queue".into(), ..target("t") }, "is no function"),
         (Target { retry_attempts_max: Some(186), ..target("t") }, "MaximumRetryAttempts"),
         (Target { event_age_s_max: Some(59), ..target("t") }, "MaximumEventAgeInSeconds"),
         (Target { input: TargetInput::Constant("{".into()), ..target("t") }, "input of target t"),

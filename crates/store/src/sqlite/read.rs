@@ -154,6 +154,9 @@ pub(super) async fn log_lines(
     let mut query =
         QueryBuilder::<Sqlite>::new("SELECT seq, stream, at, message FROM log_lines WHERE log_group = ");
     query.push_bind(group.to_owned()).push(" AND seq > ").push_bind(integer(select.after));
+    if let Some(before) = select.before {
+        query.push(" AND seq < ").push_bind(integer(before));
+    }
     if let Some(stream) = select.stream {
         query.push(" AND stream = ").push_bind(stream);
     }

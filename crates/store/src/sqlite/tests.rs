@@ -273,6 +273,8 @@ async fn log_lines_are_selected_by_stream_time_and_place() {
     assert_eq!(messages(LogSelect { stream: Some("a".into()), ..LogSelect::default() }).await, ["1", "3"]);
     assert_eq!(messages(LogSelect { after: 1, limit: 1, ..LogSelect::default() }).await, ["2"]);
     assert_eq!(messages(LogSelect { limit: 2, newest: true, ..LogSelect::default() }).await, ["2", "3"]);
+    let before = LogSelect { before: Some(3), limit: 1, newest: true, ..LogSelect::default() };
+    assert_eq!(messages(before).await, ["2"]);
     let times = LogSelect { from: Some(Timestamp(10)), to: Some(Timestamp(30)), ..LogSelect::default() };
     assert_eq!(messages(times).await, ["1", "2"]);
     assert_eq!(store.log_groups("g").await.unwrap(), ["g"]);
