@@ -312,6 +312,8 @@ class Journey {
     const folder = this.options.screenshots;
     if (!folder) return;
     fs.mkdirSync(folder, { recursive: true });
+    // Past the transitions, which take up to half a second.
+    await page.waitForTimeout(600);
     await page.screenshot({ path: path.join(folder, `${state}.png`) });
   }
 

@@ -47,6 +47,8 @@ export function watch({ columns, fps }) {
   const read = (video) => {
     const block = Math.floor(video.videoWidth / columns);
     if (block === 0) return undefined;
+    // Without smoothing, each pixel of the canvas is the middle of a block.
+    context.imageSmoothingEnabled = false;
     context.drawImage(video, 0, 0, block * columns, block * 2, 0, 0, columns, 2);
     const { data } = context.getImageData(0, 0, columns, 2);
     const bits = [];

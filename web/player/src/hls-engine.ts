@@ -3,7 +3,7 @@
 import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig, type Level } from "hls.js";
 import { MetadataID3Type, type Quality } from "./api";
 import type { Engine, EngineNews, EngineOptions, LiveEdge } from "./engine";
-import { eventMessages, privateFrames } from "./id3";
+import { readTag } from "./id3";
 import { sessionOf } from "./probe";
 
 /** Seconds behind the playhead that stay in memory. */
@@ -12,9 +12,9 @@ const BACK_BUFFER_S = 20;
 const BANDWIDTH_GUESS_BPS = 4_000_000;
 /** A part is held by the server until it exists, at most three target durations; this is well past it. */
 const FIRST_BYTE_MS_MAX = 12_000;
-/** The class of the EXT-X-DATERANGE that mirrors a cue. */
-const CUE_CLASS = "live.headwater.cue";
 const ID3_OWNERS: readonly string[] = Object.values(MetadataID3Type);
+/** The classes of an EXT-X-DATERANGE that mirrors a cue. */
+const CUE_CLASSES: readonly string[] = ["live.headwater.cue", ...ID3_OWNERS];
 
 export class HlsEngine implements Engine {
   readonly #hls: Hls;
@@ -36,7 +36,7 @@ export class HlsEngine implements Engine {
     });
     hls.on(Events.LEVEL_UPDATED, (_, { details }) => {
       for (const range of Object.values(details.dateRanges)) {
-        if (range?.class === CUE_CLASS) this.#mirrored(range.id, range.startTime, range.duration, range.attr);
+        if (range && CUE_CLASSES.includes(range.class)) this.#mirrored(range.id, range.startTime, range.duration, range.attr);
       }
       if (!details.live && !this.#finished) {
         this.#finished = true;
@@ -127,8 +127,8 @@ export class HlsEngine implements Engine {
   }
 
   #parsed(tag: Uint8Array, pts: number, duration: number): void {
-    const id = idAround(tag);
-    for (const frame of privateFrames(tag)) {
+    const { frames, id } = readTag(tag);
+    for (const frame of frames) {
       if (!ID3_OWNERS.includes(frame.owner)) continue;
       const endTime = Number.isFinite(duration) ? pts + duration : pts;
       this.#news.cue({ id, startTime: pts, endTime, text: frame.text, owner: frame.owner });
@@ -138,7 +138,8 @@ export class HlsEngine implements Engine {
   #mirrored(id: string, startTime: number, duration: number | null, attributes: Readonly<Record<string, string>>): void {
     const text = base64Text(attributes["X-TEXT-BASE64"]);
     if (text === undefined) return;
-    const owner = attributes["X-OWNER"] ?? MetadataID3Type.METADATA_ID;
+    const named = [attributes["X-OWNER"], attributes["CLASS"]].find((name) => ID3_OWNERS.includes(name ?? ""));
+    const owner = named ?? MetadataID3Type.METADATA_ID;
     this.#news.cue({ id, startTime, endTime: startTime + (duration ?? 0), text, owner });
   }
 
@@ -159,12 +160,6 @@ export class HlsEngine implements Engine {
       this.#news.failed({ kind: "media", source: "Decoder", status: 0, message: text });
     }
   }
-}
-
-/** The id of the box around a tag. hls.js hands out the tag without it, as a view into the part that it came in. */
-function idAround(tag: Uint8Array): string | undefined {
-  const box = eventMessages(new Uint8Array(tag.buffer)).find((message) => message.payload.byteOffset === tag.byteOffset);
-  return box && (box.value || `emsg-${box.id}`);
 }
 
 function config(options: EngineOptions, news: EngineNews): Partial<HlsConfig> {

@@ -19,6 +19,8 @@ export interface Shown {
   readonly choice: number | undefined;
   /** The server knows the question, so that it can be answered. */
   readonly answerable: boolean;
+  /** Media time of the cue that brought it, seconds; undefined for who joined after it. */
+  readonly mediaTime: number | undefined;
 }
 
 export interface AskingParts {
@@ -45,6 +47,7 @@ export class Asking {
   #known: Poll | undefined;
   #standing: Standing = "open";
   #choice: number | undefined;
+  #mediaTime: number | undefined;
   readonly #sending = new Set<string>();
   /** Counts the questions shown, so that a late hiding does not hide the next one. */
   #turn = 0;
@@ -54,8 +57,8 @@ export class Asking {
   }
 
   /** A cue with a question was reached at the playhead. */
-  cue(question: Question): void {
-    if (this.#reached?.pollId !== question.pollId || this.#standing === "closed") this.#reach(question);
+  cue(question: Question, mediaTime: number): void {
+    if (this.#reached?.pollId !== question.pollId || this.#standing === "closed") this.#reach(question, mediaTime);
   }
 
   /** The server said what is asked now. */
@@ -105,8 +108,9 @@ export class Asking {
     this.#send(poll.id, choice);
   }
 
-  #reach(question: Question): void {
+  #reach(question: Question, mediaTime?: number): void {
     this.#turn += 1;
+    this.#mediaTime = mediaTime;
     this.#reached = question;
     this.#known = undefined;
     this.#standing = "open";
@@ -169,6 +173,7 @@ export class Asking {
       standing: this.#standing,
       choice: this.#choice,
       answerable: poll !== undefined,
+      mediaTime: this.#mediaTime,
     });
   }
 }

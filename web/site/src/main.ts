@@ -58,7 +58,7 @@ function questions(player: MediaPlayer, config: SiteConfig): void {
   });
   player.addEventListener(PlayerEventType.TEXT_METADATA_CUE, (cue) => {
     const question = parseCue(cue.text);
-    if (question) asking.cue(question);
+    if (question) asking.cue(question, cue.startTime);
   });
   hear(config.interactUrl, config.channelId, {
     poll: (poll) => asking.heard(poll),

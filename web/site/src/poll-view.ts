@@ -28,6 +28,8 @@ export class PollView {
   }
 
   show(shown: Shown | undefined): void {
+    if (shown?.mediaTime !== undefined) this.#section.dataset["mediaTime"] = String(shown.mediaTime);
+    else delete this.#section.dataset["mediaTime"];
     this.#section.hidden = shown === undefined;
     if (!shown) {
       this.#drawn = "";

@@ -42,7 +42,7 @@ export function hear(interactUrl: string, channelId: string, hearing: Hearing, w
     });
     source.addEventListener("error", () => {
       // The browser comes back by itself from a lost connection, and gives up after a refusal (a proxy's 502).
-      if (source?.readyState !== EventSource.CLOSED) return;
+      if (!source || source.readyState !== source.CLOSED) return;
       source.close();
       void wires.wait(backoff.nextMs()).then(open);
     });
