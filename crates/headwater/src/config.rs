@@ -310,7 +310,7 @@ pub struct Config {
     /// Node.js interpreter, if it was given.
     pub node: Option<PathBuf>,
     /// Waits before the tries of a failed asynchronous invocation.
-    pub retry_delays: Vec<Duration>,
+    pub retry_delays: [Duration; 2],
     /// Tracing directives.
     pub log_filter: String,
     /// How log lines look.
@@ -364,10 +364,10 @@ impl Config {
             })?,
             python: path("functions.python")?,
             node: path("functions.node")?,
-            retry_delays: layers.parse("functions.retry_delays_s", "up to two numbers, such as 60,120", |v| {
-                let delays: Option<Vec<Duration>> =
-                    v.split(',').map(|part| part.trim().parse().ok().map(Duration::from_secs)).collect();
-                delays.filter(|delays| delays.len() <= 2)
+            retry_delays: layers.parse("functions.retry_delays_s", "two numbers, such as 60,120", |v| {
+                let (first, second) = v.split_once(',')?;
+                let seconds = |text: &str| text.trim().parse().ok().map(Duration::from_secs);
+                Some([seconds(first)?, seconds(second)?])
             })?,
             log_filter: layers.parse("log.filter", "a level or tracing directives", |v| {
                 v.parse::<tracing_subscriber::filter::Targets>().ok().map(|_| v.to_string())
@@ -439,5 +439,13 @@ mod tests {
         let mut layers = Layers::defaults();
         layers.flag("data", Some("/tmp/x".into())).unwrap();
         Config::from_layers(&layers).unwrap();
+    }
+
+    #[test]
+    fn every_setting_is_documented() {
+        let text = include_str!("../../../docs/configuration.md");
+        for setting in SETTINGS {
+            assert!(text.contains(&format!("| `{}` |", setting.key)), "docs/configuration.md lacks {}", setting.key);
+        }
     }
 }

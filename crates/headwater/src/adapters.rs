@@ -1,0 +1,124 @@
+//! Where ports meet: what one room asks for through a trait, answered by another that it may not know.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use headwater_control::Control;
+use headwater_ingest::{Directory, Refusal, Transport};
+use headwater_model::ivs::Channel;
+use headwater_sites::web::{Asset, NativeSite, NativeSites};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, StatusCode};
+
+use crate::config::InsecureIngest;
+
+/// Stream keys, for ingest.
+pub struct StreamKeys {
+    /// Knows the keys.
+    pub control: Control,
+    /// Who may publish in the clear on any channel.
+    pub insecure: InsecureIngest,
+}
+
+#[async_trait]
+impl Directory for StreamKeys {
+    async fn resolve(&self, key: &str, transport: Transport, peer: SocketAddr) -> Result<Channel, Refusal> {
+        let channel = match headwater_control::ivs::resolve_key(&self.control, key).await {
+            Ok(Some(channel)) => channel,
+            Ok(None) => return Err(Refusal::UnknownKey),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "stream keys cannot be read");
+                return Err(Refusal::Unavailable);
+            }
+        };
+        let welcome = match (transport, self.insecure) {
+            (Transport::Tls, _) | (_, InsecureIngest::Everybody) => true,
+            // What stays on this machine needs no TLS to be private.
+            (Transport::Plain, InsecureIngest::Loopback) => {
+                channel.insecure_ingest || peer.ip().to_canonical().is_loopback()
+            }
+            (Transport::Plain, InsecureIngest::Nobody) => channel.insecure_ingest,
+        };
+        if welcome { Ok(channel) } else { Err(Refusal::TlsRequired) }
+    }
+}
+
+/// Channels, for the viewers' side.
+pub struct Channels(pub Control);
+
+#[async_trait]
+impl headwater_edge::Channels for Channels {
+    async fn channel(&self, id: &str) -> Option<Channel> {
+        let arn = self.0.realm().ivs_arn("channel", id);
+        match headwater_control::ivs::channel(&self.0, &arn).await {
+            Ok(channel) => Some(channel),
+            Err(headwater_control::Error::NotFound { .. }) => None,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "channels cannot be read");
+                None
+            }
+        }
+    }
+}
+
+/// Sites that templates asked for, with the pages that are embedded in the binary.
+pub struct BuiltInSites(pub Control);
+
+#[async_trait]
+impl NativeSites for BuiltInSites {
+    async fn site(&self, name: &str) -> Option<NativeSite> {
+        match headwater_control::native::site_config(&self.0, name).await {
+            Ok(config) => config.map(|config| NativeSite { config }),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "sites cannot be read");
+                None
+            }
+        }
+    }
+
+    fn asset(&self, path: &str) -> Option<Asset> {
+        let asset = headwater_assets::site(path)?;
+        Some(Asset {
+            bytes: Bytes::from_static(asset.bytes),
+            content_type: asset.content_type,
+            etag: asset.etag,
+            cache_control: asset.cache_control(),
+        })
+    }
+
+    fn content_security_policy(&self, web: &str) -> String {
+        headwater_assets::site_csp(web)
+    }
+}
+
+/// Serves the player script to pages of every origin.
+pub fn player() -> Router {
+    Router::new().route(&format!("/{}", headwater_assets::PLAYER_PATH), get(player_script))
+}
+
+async fn player_script(headers: HeaderMap) -> Response {
+    let Some(asset) = headwater_assets::asset(headwater_assets::PLAYER_PATH) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let common = [
+        (ETAG, asset.etag),
+        (CACHE_CONTROL, asset.cache_control()),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    if headers.get(IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == asset.etag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    (common, [(CONTENT_TYPE, asset.content_type)], asset.bytes).into_response()
+}
+
+/// The web listener's routes: playback, player script, answers; websites by their host in front of all.
+pub fn web(control: &Control, playback: Router, answers: Router, sites: headwater_sites::Sites) -> Router {
+    let rest = playback.merge(answers).merge(player()).route("/healthz", get(|| async { "ok\n" }));
+    headwater_sites::web::with_sites(sites, Arc::new(BuiltInSites(control.clone())), rest)
+}
