@@ -1,1 +1,81 @@
 //! The viewers' HTTP: playlists, parts, blocking reload.
+//!
+//! [`router`] answers from immutable snapshots ([`headwater_hls::Snapshot`]). A request for what does not exist yet waits on the stream's
+//! `watch` channel; it never locks or disturbs the stream. Bodies are lists of buffers that every viewer shares.
+//!
+//! | address | what it is | cached |
+//! |---|---|---|
+//! | `/api/video/v1/{region}.{account}.channel.{id}.m3u8` | multivariant playlist; 404 while offline | not |
+//! | `/media/{epoch}/{rendition}/media.m3u8` | newest media playlist | not |
+//! | the same with `_HLS_msn` and `_HLS_part` | the media playlist that ends with that part | briefly, never changes |
+//! | `/media/{epoch}/{rendition}/init-{n}.mp4`, `s{msn}.m4s`, `s{msn}.p{part}.m4s` | init segment, segment, part | for days, never changes |
+//!
+//! Source: rfc8216bis, "Playlist Delivery Directives", "Blocking Playlist Reload", "Partial Segments"; for the multivariant playlist's
+//! address and its failures, Amazon IVS. Left out: compression (playlists are below 4 KB), playback tokens (a channel that wants them
+//! answers 403).
+
+mod cors;
+mod media;
+mod playlist;
+mod query;
+mod resource;
+mod respond;
+mod text;
+mod wait;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::routing::get;
+use headwater_live::Hub;
+use headwater_model::Realm;
+use headwater_model::ivs::Channel;
+use std::sync::Arc;
+
+/// Requests that may wait for a part at once. Each costs some kilobytes; more are answered with 503.
+pub const WAITING_MAX: usize = 50_000;
+
+/// What the viewers' HTTP needs from the rest.
+#[derive(Clone)]
+pub struct State {
+    /// Who is live.
+    pub hub: Hub,
+    /// Which channels there are.
+    pub channels: Arc<dyn Channels>,
+    /// The Region and account in playback URLs.
+    pub realm: Realm,
+}
+
+/// Which channels there are.
+#[async_trait]
+pub trait Channels: Send + Sync {
+    /// The channel with that id, if there is one.
+    async fn channel(&self, id: &str) -> Option<Channel>;
+}
+
+/// The playback routes, with CORS for every origin. Merge it into the web listener's router.
+pub fn router(state: State) -> Router {
+    let shared = Arc::new(Shared {
+        hub: state.hub,
+        channels: state.channels,
+        realm: state.realm,
+        texts: text::Texts::default(),
+        waiting: wait::Room::new(WAITING_MAX),
+    });
+    Router::new()
+        .route("/api/video/v1/{name}", get(playlist::multivariant).options(cors::preflight))
+        .route("/media/{epoch}/{rendition}/{file}", get(media::file).options(cors::preflight))
+        .layer(axum::middleware::map_response(cors::allow_every_origin))
+        .with_state(shared)
+}
+
+/// What all requests share.
+struct Shared {
+    hub: Hub,
+    channels: Arc<dyn Channels>,
+    realm: Realm,
+    texts: text::Texts,
+    waiting: wait::Room,
+}
+
+#[cfg(test)]
+mod tests;

@@ -48,19 +48,8 @@ pub(crate) enum Over {
 }
 
 impl Broadcast {
-    pub(crate) fn new(
-        directory: Arc<dyn Directory>,
-        hub: Hub,
-        peer: SocketAddr,
-        transport: Transport,
-    ) -> Self {
-        Broadcast {
-            directory,
-            hub,
-            peer,
-            transport,
-            stage: Stage::Idle,
-        }
+    pub(crate) fn new(directory: Arc<dyn Directory>, hub: Hub, peer: SocketAddr, transport: Transport) -> Self {
+        Broadcast { directory, hub, peer, transport, stage: Stage::Idle }
     }
 
     /// Looks the key up. `Err` tells the encoder why it may not publish.
@@ -69,26 +58,16 @@ impl Broadcast {
         match self.directory.resolve(key, self.transport, self.peer).await {
             Ok(channel) => {
                 tracing::info!(channel = channel.arn, "encoder admitted");
-                self.stage = Stage::Admitted(Admitted {
-                    channel,
-                    demuxer: flv::Demuxer::new(),
-                    metadata: None,
-                    unusable: 0,
-                });
+                self.stage =
+                    Stage::Admitted(Admitted { channel, demuxer: flv::Demuxer::new(), metadata: None, unusable: 0 });
                 Ok(())
             }
             Err(reason) => {
                 tracing::warn!(key = fingerprint(key), %reason, "publish refused");
                 Err(match reason {
-                    DirectoryRefusal::UnknownKey => {
-                        Refusal::new(Status::BadName, "wrong stream key")
-                    }
-                    DirectoryRefusal::TlsRequired => {
-                        Refusal::new(Status::Denied, "this channel takes rtmps only")
-                    }
-                    DirectoryRefusal::Unavailable => {
-                        Refusal::new(Status::Failed, "try again later")
-                    }
+                    DirectoryRefusal::UnknownKey => Refusal::new(Status::BadName, "wrong stream key"),
+                    DirectoryRefusal::TlsRequired => Refusal::new(Status::Denied, "this channel takes rtmps only"),
+                    DirectoryRefusal::Unavailable => Refusal::new(Status::Failed, "try again later"),
                 })
             }
         }
@@ -108,12 +87,7 @@ impl Broadcast {
     }
 
     /// Passes an FLV body on. Waits while live is behind.
-    pub(crate) async fn media(
-        &mut self,
-        kind: TrackKind,
-        timestamp_ms: u32,
-        body: Bytes,
-    ) -> Result<(), Over> {
+    pub(crate) async fn media(&mut self, kind: TrackKind, timestamp_ms: u32, body: Bytes) -> Result<(), Over> {
         let (Stage::Admitted(admitted) | Stage::OnAir(admitted, _)) = &mut self.stage else {
             return Ok(());
         };
@@ -147,11 +121,7 @@ impl Broadcast {
     /// Leaves the live session, if it joined one.
     pub(crate) async fn finish(&mut self, ending: Ending) {
         if let Stage::OnAir(_, publisher) = std::mem::replace(&mut self.stage, Stage::Idle) {
-            tracing::info!(
-                stream_session = publisher.stream_id(),
-                ?ending,
-                "encoder left"
-            );
+            tracing::info!(stream_session = publisher.stream_id(), ?ending, "encoder left");
             publisher.finish(ending).await;
         }
     }
@@ -198,35 +168,18 @@ impl Admitted {
             | flv::Error::FourCc { .. }
             | flv::Error::Multitrack { .. }
             | flv::Error::Config(_) => {
-                tracing::warn!(
-                    channel = self.channel.arn,
-                    error = error as &dyn std::error::Error,
-                    "publish refused"
-                );
-                Err(Over::Refused(Refusal::new(
-                    Status::Failed,
-                    error.to_string(),
-                )))
+                tracing::warn!(channel = self.channel.arn, error = error as &dyn std::error::Error, "publish refused");
+                Err(Over::Refused(Refusal::new(Status::Failed, error.to_string())))
             }
             // Late or damaged: the next one may be good.
             _ if self.unusable < UNUSABLE_MESSAGES_MAX => {
                 self.unusable += 1;
-                tracing::debug!(
-                    error = error as &dyn std::error::Error,
-                    "media message passed over"
-                );
+                tracing::debug!(error = error as &dyn std::error::Error, "media message passed over");
                 Ok(())
             }
             _ => {
-                tracing::warn!(
-                    channel = self.channel.arn,
-                    error = error as &dyn std::error::Error,
-                    "publish refused"
-                );
-                Err(Over::Refused(Refusal::new(
-                    Status::Failed,
-                    "the stream is damaged",
-                )))
+                tracing::warn!(channel = self.channel.arn, error = error as &dyn std::error::Error, "publish refused");
+                Err(Over::Refused(Refusal::new(Status::Failed, "the stream is damaged")))
             }
         }
     }
@@ -241,39 +194,25 @@ impl From<Superseded> for Over {
 /// What a cut encoder is told.
 pub(crate) fn farewell(reason: CutReason) -> Refusal {
     match reason {
-        CutReason::TakenOver => {
-            Refusal::new(Status::Denied, "another encoder took over this stream")
-        }
+        CutReason::TakenOver => Refusal::new(Status::Denied, "another encoder took over this stream"),
         CutReason::Stopped => Refusal::new(Status::Denied, "the stream was stopped"),
         CutReason::Silent => Refusal::new(Status::Idle, "no audio or video arrived for too long"),
-        CutReason::TooMuch => {
-            Refusal::new(Status::Failed, "the stream is larger than a session holds")
-        }
+        CutReason::TooMuch => Refusal::new(Status::Failed, "the stream is larger than a session holds"),
         CutReason::SessionOver => Refusal::new(Status::Failed, "the stream session is over"),
     }
 }
 
 /// 32 bits of a hash: enough to tell wrong keys apart in a log, too little to find one.
 fn fingerprint(key: &str) -> String {
-    Sha256::digest(key.as_bytes())[..4]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(key.as_bytes())[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn stream_metadata(values: &Object) -> StreamMetadata {
     let number = |name: &str| values.get(name).and_then(Value::as_number);
-    let pixels = |name: &str| {
-        number(name)
-            .filter(|n| (1.0..=65_535.0).contains(n))
-            .map(|n| n as u32)
-    };
+    let pixels = |name: &str| number(name).filter(|n| (1.0..=65_535.0).contains(n)).map(|n| n as u32);
     StreamMetadata {
         encoder: values.get("encoder").and_then(Value::as_str).map(|name| {
-            name.chars()
-                .filter(|c| !c.is_control())
-                .take(headwater_rtmp::limits::ENCODER_NAME_CHARS_MAX)
-                .collect()
+            name.chars().filter(|c| !c.is_control()).take(headwater_rtmp::limits::ENCODER_NAME_CHARS_MAX).collect()
         }),
         width: pixels("width"),
         height: pixels("height"),

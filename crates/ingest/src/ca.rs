@@ -4,8 +4,8 @@
 //! `leaf.pem`, `leaf.key.pem`. The leaf is made anew when it has less than 30 days left or lacks a host that is wanted.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
@@ -24,13 +24,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 /// Hosts of every leaf. The second wildcard is for browsers, which take none directly under a top-level name.
-const HOSTS: [&str; 5] = [
-    "localhost",
-    "*.localhost",
-    "*.s3-website.localhost",
-    "127.0.0.1",
-    "::1",
-];
+const HOSTS: [&str; 5] = ["localhost", "*.localhost", "*.s3-website.localhost", "127.0.0.1", "::1"];
 /// A leaf's life. Browsers refuse leaves of more than 398 days.
 const LEAF_DAYS: i64 = 397;
 /// A leaf with less left than this is made anew.
@@ -57,9 +51,7 @@ struct Current(RwLock<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(
-            &self.0.read().unwrap_or_else(PoisonError::into_inner),
-        ))
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -74,15 +66,8 @@ impl LocalCa {
         Self::load_or_create_at(folder.into(), hosts, OffsetDateTime::now_utc())
     }
 
-    fn load_or_create_at(
-        folder: PathBuf,
-        extra: &[String],
-        now: OffsetDateTime,
-    ) -> Result<LocalCa, Error> {
-        std::fs::create_dir_all(&folder).map_err(|source| Error::File {
-            path: folder.clone(),
-            source,
-        })?;
+    fn load_or_create_at(folder: PathBuf, extra: &[String], now: OffsetDateTime) -> Result<LocalCa, Error> {
+        std::fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
         let (ca_path, key_path) = (folder.join("ca.pem"), folder.join("ca.key.pem"));
         if !ca_path.exists() || !key_path.exists() {
             let key = KeyPair::generate()?;
@@ -91,19 +76,10 @@ impl LocalCa {
             write_private(&key_path, &key.serialize_pem())?;
             write_private(&ca_path, &certificate.pem())?;
         }
-        let hosts = HOSTS
-            .iter()
-            .map(|host| (*host).to_owned())
-            .chain(extra.iter().cloned())
-            .collect();
+        let hosts = HOSTS.iter().map(|host| (*host).to_owned()).chain(extra.iter().cloned()).collect();
         let ca_pem = read(&ca_path)?;
         let leaf = load_or_create_leaf(&folder, &hosts, &ca_pem, now)?;
-        Ok(LocalCa {
-            folder,
-            hosts,
-            ca_pem,
-            current: Arc::new(Current(RwLock::new(Arc::new(leaf)))),
-        })
+        Ok(LocalCa { folder, hosts, ca_pem, current: Arc::new(Current(RwLock::new(Arc::new(leaf)))) })
     }
 
     /// The authority's certificate, PEM: for trust stores and for clients that take a CA file.
@@ -139,8 +115,7 @@ impl LocalCa {
                 _ = interval.tick() => {}
             }
             let this = Arc::clone(&self);
-            let renewal =
-                tokio::task::spawn_blocking(move || this.renew(OffsetDateTime::now_utc())).await;
+            let renewal = tokio::task::spawn_blocking(move || this.renew(OffsetDateTime::now_utc())).await;
             match renewal {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(
@@ -156,11 +131,7 @@ impl LocalCa {
 
     fn renew(&self, now: OffsetDateTime) -> Result<(), Error> {
         let leaf = load_or_create_leaf(&self.folder, &self.hosts, &self.ca_pem, now)?;
-        *self
-            .current
-            .0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(leaf);
+        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(leaf);
         Ok(())
     }
 }
@@ -227,62 +198,38 @@ fn certified(chain: &str, key: &str) -> Result<CertifiedKey, Error> {
 }
 
 /// Whether a client that trusts the authority would still take the leaf for each host when it is due for renewal.
-fn is_good(
-    leaf: &CertifiedKey,
-    hosts: &[String],
-    ca_pem: &str,
-    now: OffsetDateTime,
-) -> Result<bool, Error> {
+fn is_good(leaf: &CertifiedKey, hosts: &[String], ca_pem: &str, now: OffsetDateTime) -> Result<bool, Error> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes())?)?;
-    let Ok(verifier) =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()
-    else {
+    let Ok(verifier) = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build() else {
         return Ok(false);
     };
     let due = now + time::Duration::days(RENEW_DAYS);
-    let due = UnixTime::since_unix_epoch(Duration::from_secs(
-        u64::try_from(due.unix_timestamp()).unwrap_or(0),
-    ));
+    let due = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(due.unix_timestamp()).unwrap_or(0)));
     let Some((end_entity, intermediates)) = leaf.cert.split_first() else {
         return Ok(false);
     };
     let taken = |host: &String| {
         let name = ServerName::try_from(host.replace('*', "any"));
-        name.is_ok_and(|name| {
-            verifier
-                .verify_server_cert(end_entity, intermediates, &name, &[], due)
-                .is_ok()
-        })
+        name.is_ok_and(|name| verifier.verify_server_cert(end_entity, intermediates, &name, &[], due).is_ok())
     };
     Ok(hosts.iter().all(taken))
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 /// Writes by rename, readable by the owner only.
 fn write_private(path: &Path, text: &str) -> Result<(), Error> {
     let write = || {
         let beside = path.with_extension("new");
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
+        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&beside, path)
     };
-    write().map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
+    write().map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 /// Why there is no certificate.
@@ -323,14 +270,8 @@ mod tests {
         let first = LocalCa::load_or_create(folder.path(), &[]).unwrap();
         let leaf = leaf_of(folder.path());
         let second = LocalCa::load_or_create(folder.path(), &[]).unwrap();
-        assert_eq!(
-            (first.ca_pem(), leaf),
-            (second.ca_pem(), leaf_of(folder.path()))
-        );
-        assert_eq!(
-            first.server_config().unwrap().alpn_protocols,
-            [b"h2".to_vec(), b"http/1.1".to_vec()]
-        );
+        assert_eq!((first.ca_pem(), leaf), (second.ca_pem(), leaf_of(folder.path())));
+        assert_eq!(first.server_config().unwrap().alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
     }
 
     #[test]
@@ -340,11 +281,7 @@ mod tests {
         let mut names = Vec::new();
         for file in std::fs::read_dir(folder.path()).unwrap() {
             let file = file.unwrap();
-            assert_eq!(
-                file.metadata().unwrap().permissions().mode() & 0o777,
-                0o600,
-                "{file:?}"
-            );
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
             names.push(file.file_name().into_string().unwrap());
         }
         names.sort();
@@ -357,11 +294,9 @@ mod tests {
         let now = OffsetDateTime::now_utc();
         let ca = LocalCa::load_or_create(folder.path(), &[]).unwrap();
         let leaf = leaf_of(folder.path());
-        ca.renew(now + time::Duration::days(LEAF_DAYS - RENEW_DAYS - 1))
-            .unwrap();
+        ca.renew(now + time::Duration::days(LEAF_DAYS - RENEW_DAYS - 1)).unwrap();
         assert_eq!(leaf_of(folder.path()), leaf);
-        ca.renew(now + time::Duration::days(LEAF_DAYS - RENEW_DAYS + 1))
-            .unwrap();
+        ca.renew(now + time::Duration::days(LEAF_DAYS - RENEW_DAYS + 1)).unwrap();
         assert_ne!(leaf_of(folder.path()), leaf);
         assert_eq!(read(&ca.ca_path()).unwrap(), ca.ca_pem());
     }

@@ -17,12 +17,7 @@ pub enum Transport {
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// The channel that `key` opens for this peer. Compares in constant time and never logs the key.
-    async fn resolve(
-        &self,
-        key: &str,
-        transport: Transport,
-        peer: SocketAddr,
-    ) -> Result<Channel, Refusal>;
+    async fn resolve(&self, key: &str, transport: Transport, peer: SocketAddr) -> Result<Channel, Refusal>;
 }
 
 /// Why a key opens nothing.
@@ -33,9 +28,7 @@ pub enum Refusal {
     #[error("the stream key opens no channel")]
     UnknownKey,
     /// The channel takes RTMPS only.
-    #[error(
-        "the channel takes no stream without TLS from other machines: use rtmps, or allow insecure ingest"
-    )]
+    #[error("the channel takes no stream without TLS from other machines: use rtmps, or allow insecure ingest")]
     TlsRequired,
     /// The directory cannot be asked now; it logged why.
     #[error("stream keys cannot be checked at the moment")]

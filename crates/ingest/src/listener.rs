@@ -63,10 +63,7 @@ pub async fn serve_tls<H, F>(
     F: Future<Output = ()> + Send + 'static,
 {
     let shared = Shared::new(directory, hub, limits, &cancel);
-    let max = shared
-        .limits
-        .encoders_max
-        .saturating_add(shared.limits.http_connections_max);
+    let max = shared.limits.encoders_max.saturating_add(shared.limits.http_connections_max);
     let (acceptor, http) = (TlsAcceptor::from(config), Arc::new(http));
     let task = move |shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr| {
         let (acceptor, http) = (acceptor.clone(), Arc::clone(&http));
@@ -78,12 +75,10 @@ pub async fn serve_tls<H, F>(
                 told_apart = timeout(shared.limits.tls, tell_apart(acceptor, stream)) => told_apart,
             };
             match told_apart {
-                Ok(Ok((stream, Protocol::Rtmp))) => {
-                    match shared.encoders.enter(shared.limits.encoders_max) {
-                        Some(_place) => shared.encoder(stream, peer, Transport::Tls, guest).await,
-                        None => tracing::warn!("encoder turned away: there are too many"),
-                    }
-                }
+                Ok(Ok((stream, Protocol::Rtmp))) => match shared.encoders.enter(shared.limits.encoders_max) {
+                    Some(_place) => shared.encoder(stream, peer, Transport::Tls, guest).await,
+                    None => tracing::warn!("encoder turned away: there are too many"),
+                },
                 Ok(Ok((stream, Protocol::Http))) => {
                     drop(guest);
                     match shared.https.enter(shared.limits.http_connections_max) {
@@ -111,12 +106,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(
-        directory: Arc<dyn Directory>,
-        hub: Hub,
-        limits: Limits,
-        cancel: &CancellationToken,
-    ) -> Arc<Self> {
+    fn new(directory: Arc<dyn Directory>, hub: Hub, limits: Limits, cancel: &CancellationToken) -> Arc<Self> {
         Arc::new(Shared {
             directory,
             hub,
@@ -132,14 +122,8 @@ impl Shared {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let broadcast = Broadcast::new(
-            Arc::clone(&self.directory),
-            self.hub.clone(),
-            peer,
-            transport,
-        );
-        let end =
-            connection::run(stream, broadcast, guest, &self.limits, self.cancel.clone()).await;
+        let broadcast = Broadcast::new(Arc::clone(&self.directory), self.hub.clone(), peer, transport);
+        let end = connection::run(stream, broadcast, guest, &self.limits, self.cancel.clone()).await;
         match end {
             End::Dismissed => tracing::warn!("a connection without a key made room for another"),
             end => tracing::debug!(error = &end as &dyn std::error::Error, "connection ended"),
@@ -210,11 +194,7 @@ async fn serve<T, F>(
         }
     });
     if drained.await.is_err() {
-        tracing::warn!(
-            protocol,
-            connections = connections.len(),
-            "connections were dropped: they did not end in time"
-        );
+        tracing::warn!(protocol, connections = connections.len(), "connections were dropped: they did not end in time");
     }
 }
 
@@ -232,33 +212,14 @@ enum Protocol {
     Http,
 }
 
-async fn tell_apart(
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-) -> io::Result<(TlsConnection, Protocol)> {
+async fn tell_apart(acceptor: TlsAcceptor, stream: TcpStream) -> io::Result<(TlsConnection, Protocol)> {
     let mut stream = acceptor.accept(stream).await?;
     if stream.get_ref().1.alpn_protocol().is_some() {
-        return Ok((
-            TlsConnection {
-                first: None,
-                stream,
-            },
-            Protocol::Http,
-        ));
+        return Ok((TlsConnection { first: None, stream }, Protocol::Http));
     }
     let first = stream.read_u8().await?;
-    let protocol = if first == RTMP_FIRST_BYTE {
-        Protocol::Rtmp
-    } else {
-        Protocol::Http
-    };
-    Ok((
-        TlsConnection {
-            first: Some(first),
-            stream,
-        },
-        protocol,
-    ))
+    let protocol = if first == RTMP_FIRST_BYTE { Protocol::Rtmp } else { Protocol::Http };
+    Ok((TlsConnection { first: Some(first), stream }, protocol))
 }
 
 /// A TLS connection whose first byte may have been read already; it is given out again.
@@ -292,11 +253,7 @@ impl AsyncRead for TlsConnection {
 }
 
 impl AsyncWrite for TlsConnection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -28,10 +28,7 @@ pub(crate) struct Guest {
 
 impl Lobby {
     pub(crate) fn new(guests_max: usize) -> Self {
-        Lobby {
-            guests_max,
-            guests: Arc::default(),
-        }
+        Lobby { guests_max, guests: Arc::default() }
     }
 
     /// Lets one in. Under attack the oldest is the likeliest to be dead, and an honest encoder needs less than a second.
@@ -45,11 +42,7 @@ impl Lobby {
         let (number, dismissed) = (guests.next, CancellationToken::new());
         guests.next += 1;
         guests.waiting.insert(number, dismissed.clone());
-        Guest {
-            number,
-            dismissed,
-            lobby: self.clone(),
-        }
+        Guest { number, dismissed, lobby: self.clone() }
     }
 }
 
@@ -62,12 +55,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.lobby
-            .guests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .waiting
-            .remove(&self.number);
+        self.lobby.guests.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&self.number);
     }
 }
 
@@ -84,9 +72,6 @@ mod tests {
         assert!(first.dismissed.is_cancelled() && !second.dismissed.is_cancelled());
         drop(second);
         let fourth = lobby.enter();
-        assert!(
-            !third.dismissed.is_cancelled() && !fourth.dismissed.is_cancelled(),
-            "an admitted one left a place"
-        );
+        assert!(!third.dismissed.is_cancelled() && !fourth.dismissed.is_cancelled(), "an admitted one left a place");
     }
 }

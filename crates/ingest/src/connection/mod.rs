@@ -39,17 +39,8 @@ pub(crate) async fn run<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let session = Server::new(
-        Instant::now().into_std(),
-        rand::random(),
-        limits.deadlines,
-        Capabilities::default(),
-    );
-    let mut connection = Connection {
-        session,
-        guest: Some(guest),
-        limits,
-    };
+    let session = Server::new(Instant::now().into_std(), rand::random(), limits.deadlines, Capabilities::default());
+    let mut connection = Connection { session, guest: Some(guest), limits };
     let end = match connection.drive(&mut stream, &mut broadcast, cancel).await {
         Ok(end) | Err(end) => end,
     };
@@ -116,19 +107,14 @@ impl Connection<'_> {
             match wake {
                 Wake::Read(read) => match read? {
                     0 => return Ok(End::Peer),
-                    length => self
-                        .session
-                        .handle_input(Instant::now().into_std(), &buffer[..length])?,
+                    length => self.session.handle_input(Instant::now().into_std(), &buffer[..length])?,
                 },
                 Wake::Deadline => self.session.handle_timeout(Instant::now().into_std())?,
                 Wake::Cut(reason) => self.leave(Over::Cut(reason)),
                 Wake::Dismissed => return Ok(End::Dismissed),
                 Wake::Stopping => {
                     stopping = true;
-                    self.leave(Over::Refused(Refusal::new(
-                        Status::Failed,
-                        "the server is stopping",
-                    )));
+                    self.leave(Over::Refused(Refusal::new(Status::Failed, "the server is stopping")));
                 }
             }
         }
@@ -150,12 +136,8 @@ impl Connection<'_> {
                 }
                 Ok(())
             }
-            Event::Video { timestamp_ms, body } => {
-                broadcast.media(TrackKind::Video, timestamp_ms, body).await
-            }
-            Event::Audio { timestamp_ms, body } => {
-                broadcast.media(TrackKind::Audio, timestamp_ms, body).await
-            }
+            Event::Video { timestamp_ms, body } => broadcast.media(TrackKind::Video, timestamp_ms, body).await,
+            Event::Audio { timestamp_ms, body } => broadcast.media(TrackKind::Audio, timestamp_ms, body).await,
             Event::Metadata(values) => broadcast.metadata(&values).await,
             Event::PublishEnded => {
                 broadcast.finish(Ending::Clean).await;
@@ -228,3 +210,6 @@ async fn at(deadline: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

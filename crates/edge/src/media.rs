@@ -1,0 +1,81 @@
+//! Init segments, segments and parts. What a playlist announces and does not hold yet is waited for.
+
+use crate::resource::Resource;
+use crate::wait::{self, Look};
+use crate::{Shared, playlist, respond};
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use headwater_hls::snapshot::ADVANCE_PARTS_MAX;
+use headwater_hls::{Position, Snapshot};
+use headwater_live::LiveStream;
+use http::{HeaderMap, StatusCode};
+use std::sync::Arc;
+
+/// `GET /media/{epoch}/{rendition}/{file}`.
+pub(crate) async fn file(
+    State(shared): State<Arc<Shared>>,
+    Path((epoch, rendition, file)): Path<(String, String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let Some(resource) = Resource::parse(&file) else {
+        return not_found("there is no such file");
+    };
+    let Some(stream) = shared.hub.stream_by_epoch(&epoch) else {
+        return not_found("there is no such stream");
+    };
+    if stream.snapshot().rendition() != rendition {
+        return not_found("there is no such rendition");
+    }
+    match resource {
+        Resource::Playlist => playlist::media(&shared, &stream, query.as_deref().unwrap_or_default()).await,
+        Resource::Init(index) => match stream.snapshot().init(index) {
+            Some(bytes) => respond::media(&headers, std::iter::once(bytes.clone()), bytes.len() as u64),
+            None => not_found("there is no such init segment"),
+        },
+        Resource::Segment(msn) => segment(&shared, &stream, msn, &headers).await,
+        Resource::Part(position) => part(&shared, &stream, position, &headers).await,
+    }
+}
+
+async fn segment(shared: &Shared, stream: &LiveStream, msn: u64, headers: &HeaderMap) -> Response {
+    let found = wait::for_answer(stream, &shared.waiting, |snapshot| match snapshot.segment(msn) {
+        Some(segment) => Look::Answer(Some(Arc::clone(segment))),
+        None if msn == snapshot.next().msn && !snapshot.ended() => Look::Wait,
+        None => Look::Answer(None),
+    });
+    match found.await {
+        Ok(Some(segment)) => respond::media(headers, segment.chunks().cloned(), segment.bytes()),
+        Ok(None) => not_found("there is no such segment"),
+        Err(given_up) => playlist::respond_given_up(given_up),
+    }
+}
+
+async fn part(shared: &Shared, stream: &LiveStream, position: Position, headers: &HeaderMap) -> Response {
+    let found = wait::for_answer(stream, &shared.waiting, |snapshot| match snapshot.part(position) {
+        Some(part) => Look::Answer(Some(Arc::clone(part))),
+        None if is_ahead(snapshot, position) => Look::Wait,
+        None => Look::Answer(None),
+    });
+    match found.await {
+        Ok(Some(part)) => respond::media(headers, part.chunks().iter().cloned(), part.bytes()),
+        Ok(None) => not_found("there is no such part"),
+        Err(given_up) => playlist::respond_given_up(given_up),
+    }
+}
+
+/// Whether the part may still come: the hinted one, or a little after it. A hint does not come true when its segment closes first;
+/// then the place has been passed.
+fn is_ahead(snapshot: &Snapshot, position: Position) -> bool {
+    let next = snapshot.next();
+    let near = if position.msn == next.msn {
+        position.part < next.part.saturating_add(ADVANCE_PARTS_MAX)
+    } else {
+        position.msn == next.msn + 1 && position.part == 0
+    };
+    !snapshot.ended() && position >= next && near
+}
+
+fn not_found(sentence: &str) -> Response {
+    respond::failure(StatusCode::NOT_FOUND, sentence)
+}

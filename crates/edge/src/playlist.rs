@@ -1,0 +1,115 @@
+//! Multivariant and media playlists.
+
+use crate::Shared;
+use crate::query::{Directives, WaitFor};
+use crate::respond::{self, Lifetime};
+use crate::wait::{self, GivenUp, Look};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bytes::Bytes;
+use headwater_hls::{Delta, Position, Reach, Snapshot, playlist};
+use headwater_live::LiveStream;
+use http::{StatusCode, Uri};
+use std::sync::Arc;
+
+/// An answer to a blocking reload is of use for six target durations. rfc8216bis, "Low-Latency Server Configuration Profile",
+/// on caching.
+const FIXED_TARGET_DURATIONS: u64 = 6;
+
+/// `GET /api/video/v1/{region}.{account}.channel.{id}.m3u8`.
+pub(crate) async fn multivariant(State(shared): State<Arc<Shared>>, Path(name): Path<String>, uri: Uri) -> Response {
+    let unknown = || {
+        let error = "Can not find channel";
+        respond::playback_failure(StatusCode::NOT_FOUND, uri.path(), error, "transcode_does_not_exist")
+    };
+    let Some(id) = channel_id(&shared, &name) else {
+        return unknown();
+    };
+    let Some(channel) = shared.channels.channel(id).await else {
+        return unknown();
+    };
+    if channel.authorized {
+        let error = "this channel is private and playback tokens are not supported yet";
+        return respond::playback_failure(StatusCode::FORBIDDEN, uri.path(), error, "invalid_playback_auth_token");
+    }
+    let Some(stream) = shared.hub.stream(id) else {
+        return unknown();
+    };
+    let snapshot = stream.snapshot();
+    let media = format!("/media/{}/{}/media.m3u8", snapshot.epoch(), snapshot.rendition());
+    respond::playlist(Bytes::from(playlist::multivariant(&snapshot, &media)), Lifetime::Newest)
+}
+
+/// The channel's id, if the name is of this Region and account.
+fn channel_id<'a>(shared: &Shared, name: &'a str) -> Option<&'a str> {
+    let rest = name.strip_suffix(".m3u8")?;
+    let rest = rest.strip_prefix(shared.realm.region.as_str())?.strip_prefix('.')?;
+    let rest = rest.strip_prefix(shared.realm.account.as_str())?;
+    rest.strip_prefix(".channel.")
+}
+
+/// `GET /media/{epoch}/{rendition}/media.m3u8`.
+pub(crate) async fn media(shared: &Shared, stream: &Arc<LiveStream>, query: &str) -> Response {
+    let Directives { wait_for, delta } = match Directives::parse(query) {
+        Ok(directives) => directives,
+        Err(error) => return respond::failure(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let Some(wait_for) = wait_for else {
+        let text = shared.texts.newest(stream, &stream.snapshot(), delta);
+        return respond::playlist(text, Lifetime::Newest);
+    };
+    let answered =
+        wait::for_answer(stream, &shared.waiting, |snapshot| match snapshot.reach(wait_for.msn, wait_for.part) {
+            Reach::Ready => Look::Answer(Ok(Arc::clone(snapshot))),
+            Reach::Pending => Look::Wait,
+            Reach::TooFar => Look::Answer(Err(())),
+        });
+    match answered.await {
+        Ok(Ok(snapshot)) => reloaded(shared, stream, &snapshot, wait_for, delta),
+        Ok(Err(())) => respond::failure(StatusCode::BAD_REQUEST, "_HLS_msn or _HLS_part is too far ahead"),
+        Err(given_up) => respond_given_up(given_up),
+    }
+}
+
+/// The playlist that ends with what was waited for; the newest when that has no text of its own.
+fn reloaded(
+    shared: &Shared,
+    stream: &Arc<LiveStream>,
+    snapshot: &Arc<Snapshot>,
+    wait_for: WaitFor,
+    delta: Delta,
+) -> Response {
+    let fixed = position(snapshot, wait_for).and_then(|position| shared.texts.at(stream, snapshot, position, delta));
+    match fixed {
+        Some(text) => {
+            let target_s = u64::try_from(snapshot.target_duration_s()).unwrap_or(1);
+            respond::playlist(text, Lifetime::Fixed(FIXED_TARGET_DURATIONS * target_s))
+        }
+        None => respond::playlist(shared.texts.newest(stream, snapshot, delta), Lifetime::Newest),
+    }
+}
+
+/// Which part a reload waited for. `None` at the end: from then on there is one playlist, with ENDLIST.
+fn position(snapshot: &Snapshot, WaitFor { msn, part }: WaitFor) -> Option<Position> {
+    if snapshot.ended() {
+        return None;
+    }
+    let Some(segment) = snapshot.segment(msn) else {
+        return Some(Position { msn, part: part? });
+    };
+    let parts = segment.parts().len();
+    match part {
+        None => Some(Position { msn, part: parts.checked_sub(1)? }),
+        Some(part) if part < parts => Some(Position { msn, part }),
+        // "A part past the end of its segment means the first of the next."
+        Some(_) => Some(Position { msn: msn + 1, part: 0 }),
+    }
+}
+
+pub(crate) fn respond_given_up(given_up: GivenUp) -> Response {
+    match given_up {
+        GivenUp::Late => respond::failure(StatusCode::SERVICE_UNAVAILABLE, "nothing came from the encoder in time"),
+        GivenUp::Full => respond::failure(StatusCode::SERVICE_UNAVAILABLE, "too many requests wait"),
+        GivenUp::Gone => respond::failure(StatusCode::NOT_FOUND, "the stream is gone"),
+    }
+}

@@ -1,0 +1,135 @@
+//! Delivery directives in a playlist's query. Source: rfc8216bis, "Playlist Delivery Directives".
+
+use headwater_hls::Delta;
+
+/// Bytes of a query that are read. The directives of a client have fewer than 60; more is not from a player.
+const QUERY_BYTES_MAX: usize = 2048;
+
+/// What a client asks of a media playlist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Directives {
+    /// Wait for this, if anything.
+    pub(crate) wait_for: Option<WaitFor>,
+    /// Whether segments may be left out.
+    pub(crate) delta: Delta,
+}
+
+/// `_HLS_msn` with or without `_HLS_part`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitFor {
+    pub(crate) msn: u64,
+    pub(crate) part: Option<usize>,
+}
+
+/// Why directives are none: each is a 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the query is too long")]
+    TooLong,
+    #[error("{name} is not a decimal number")]
+    Number { name: &'static str },
+    #[error("{name} is given twice")]
+    Twice { name: &'static str },
+    #[error("_HLS_part without _HLS_msn")]
+    PartAlone,
+    #[error("_HLS_skip is neither YES nor v2")]
+    Skip,
+}
+
+impl Directives {
+    /// Reads the query. Parameters of others are ignored.
+    pub(crate) fn parse(query: &str) -> Result<Self, Error> {
+        const MSN: &str = "_HLS_msn";
+        const PART: &str = "_HLS_part";
+        const SKIP: &str = "_HLS_skip";
+        if query.len() > QUERY_BYTES_MAX {
+            return Err(Error::TooLong);
+        }
+        let (mut msn, mut part, mut skip) = (None, None, None);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                MSN => once(&mut msn, MSN, number(MSN, &value)?)?,
+                PART => once(&mut part, PART, number(PART, &value)?)?,
+                SKIP if matches!(&*value, "YES" | "v2") => once(&mut skip, SKIP, Delta::Skip)?,
+                SKIP => return Err(Error::Skip),
+                _ => {}
+            }
+        }
+        let part = part.map(|part| usize::try_from(part).map_err(|_| Error::Number { name: PART })).transpose()?;
+        let wait_for = match (msn, part) {
+            (Some(msn), part) => Some(WaitFor { msn, part }),
+            (None, Some(_)) => return Err(Error::PartAlone),
+            (None, None) => None,
+        };
+        Ok(Directives { wait_for, delta: skip.unwrap_or_default() })
+    }
+}
+
+fn once<T>(place: &mut Option<T>, name: &'static str, value: T) -> Result<(), Error> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Error::Twice { name }),
+    }
+}
+
+/// A decimal-integer: digits only, within 64 bits.
+fn number(name: &'static str, value: &str) -> Result<u64, Error> {
+    if value.bytes().all(|byte| byte.is_ascii_digit()) { value.parse().ok() } else { None }
+        .ok_or(Error::Number { name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn waiting(msn: u64, part: Option<usize>, delta: Delta) -> Result<Directives, Error> {
+        Ok(Directives { wait_for: Some(WaitFor { msn, part }), delta })
+    }
+
+    #[test]
+    fn directives_are_read_in_any_order_and_company() {
+        assert_eq!(Directives::parse(""), Ok(Directives::default()));
+        assert_eq!(Directives::parse("_HLS_msn=7"), waiting(7, None, Delta::Full));
+        assert_eq!(Directives::parse("a=b&_HLS_part=0&_HLS_msn=7&&x"), waiting(7, Some(0), Delta::Full));
+        assert_eq!(Directives::parse("_HLS_skip=YES&_HLS_msn=7&_HLS_part=3"), waiting(7, Some(3), Delta::Skip));
+        assert_eq!(Directives::parse("_HLS_skip=v2"), Ok(Directives { wait_for: None, delta: Delta::Skip }));
+    }
+
+    #[test]
+    fn what_is_no_directive_is_an_error() {
+        for (query, error) in [
+            ("_HLS_part=1", Error::PartAlone),
+            ("_HLS_msn=", Error::Number { name: "_HLS_msn" }),
+            ("_HLS_msn=-1", Error::Number { name: "_HLS_msn" }),
+            ("_HLS_msn=%2B1", Error::Number { name: "_HLS_msn" }),
+            ("_HLS_msn=1.5", Error::Number { name: "_HLS_msn" }),
+            ("_HLS_msn=18446744073709551616", Error::Number { name: "_HLS_msn" }),
+            ("_HLS_msn=1&_HLS_part=x", Error::Number { name: "_HLS_part" }),
+            ("_HLS_msn=1&_HLS_msn=1", Error::Twice { name: "_HLS_msn" }),
+            ("_HLS_skip=yes", Error::Skip),
+        ] {
+            assert_eq!(Directives::parse(query), Err(error), "{query}");
+        }
+        assert_eq!(Directives::parse(&"a".repeat(QUERY_BYTES_MAX + 1)), Err(Error::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_panics(query in "\\PC*") {
+            let _ = Directives::parse(&query);
+        }
+
+        #[test]
+        fn near_misses_do_not_panic_and_numbers_survive(
+            names in prop::collection::vec((prop::sample::select(vec!["_HLS_msn", "_HLS_part", "_HLS_skip", "_HLS_", "x"]), "[0-9YESv2%+&=-]{0,24}"), 0..6),
+            msn in any::<u64>(),
+            part in any::<u32>(),
+        ) {
+            let query: Vec<_> = names.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let _ = Directives::parse(&query.join("&"));
+            let query = format!("_HLS_msn={msn}&_HLS_part={part}");
+            prop_assert_eq!(Directives::parse(&query), waiting(msn, Some(part as usize), Delta::Full));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Waiting for a snapshot that has what a viewer asks for.
+
+use headwater_hls::Snapshot;
+use headwater_live::LiveStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A waiting request gives up after this many target durations. rfc8216bis, "Blocking Playlist Reload".
+const TARGET_DURATIONS_MAX: u64 = 3;
+
+/// How many requests may wait at once.
+pub(crate) struct Room {
+    places: usize,
+    taken: AtomicUsize,
+}
+
+struct Place<'a>(&'a Room);
+
+impl Room {
+    pub(crate) fn new(places: usize) -> Self {
+        Room { places, taken: AtomicUsize::new(0) }
+    }
+
+    fn enter(&self) -> Option<Place<'_>> {
+        let before = self.taken.fetch_add(1, Ordering::Relaxed);
+        let place = Place(self);
+        if before < self.places { Some(place) } else { None }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a snapshot means to someone who waits.
+pub(crate) enum Look<T> {
+    /// It is there, or it is certain what to answer.
+    Answer(T),
+    /// Look at the next one.
+    Wait,
+}
+
+/// Why waiting came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// Nothing came in time.
+    Late,
+    /// Too many wait already.
+    Full,
+    /// The stream vanished without an end.
+    Gone,
+}
+
+/// Looks at the newest snapshot, then at each that follows, until there is an answer.
+///
+/// While it waits it holds a receiver and a timer, nothing of the stream.
+pub(crate) async fn for_answer<T>(
+    stream: &LiveStream,
+    room: &Room,
+    mut look: impl FnMut(&Arc<Snapshot>) -> Look<T>,
+) -> Result<T, GivenUp> {
+    let mut watch = stream.watch.clone();
+    let first = watch.borrow_and_update().clone();
+    if let Look::Answer(answer) = look(&first) {
+        return Ok(answer);
+    }
+    let _place = room.enter().ok_or(GivenUp::Full)?;
+    let target_s = u64::try_from(first.target_duration_s()).unwrap_or(1).max(1);
+    drop(first);
+    let answered = timeout(Duration::from_secs(TARGET_DURATIONS_MAX * target_s), async {
+        loop {
+            watch.changed().await.map_err(|_| GivenUp::Gone)?;
+            let snapshot = watch.borrow_and_update().clone();
+            if let Look::Answer(answer) = look(&snapshot) {
+                return Ok(answer);
+            }
+        }
+    });
+    answered.await.unwrap_or(Err(GivenUp::Late))
+}
