@@ -1,0 +1,81 @@
+"""A viewer's whole evening in a real Chromium, against the real server: tests/browser/journey.mjs tells it."""
+
+import http.server
+import json
+import os
+import pathlib
+import re
+import subprocess
+import threading
+
+import pytest
+
+from conftest import ROOT
+
+BROWSER = ROOT / "tests" / "browser"
+TEMPLATE = """
+Resources:
+  Channel: {Type: 'AWS::IVS::Channel', Properties: {Name: evening}}
+  StreamKey: {Type: 'AWS::IVS::StreamKey', Properties: {ChannelArn: !Ref Channel}}
+  Site: {Type: 'Headwater::Live::Site', Properties: {ChannelArn: !Ref Channel, Title: 'An evening'}}
+Outputs:
+  Arn: {Value: !Ref Channel}
+  StreamKey: {Value: !GetAtt StreamKey.Value}
+  WebsiteUrl: {Value: !GetAtt Site.WebsiteUrl}
+"""
+
+
+@pytest.fixture
+def levers(server):
+    """Two levers of the server that the browser's test may pull by HTTP: /restart and /metadata."""
+    outputs = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            try:
+                if self.path == "/restart":
+                    server.kill()
+                    server.start()
+                else:
+                    server.client("ivs").put_metadata(channelArn=outputs["Arn"], metadata=body.decode())
+                self.send_response(200)
+            except Exception as error:  # the test reads curl's exit code
+                print(f"{self.path}: {error}")
+                self.send_response(500)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{listener.server_address[1]}", outputs
+    listener.shutdown()
+
+
+@pytest.mark.timeout(420)
+def test_a_viewers_evening(server, levers, tmp_path):
+    address, outputs = levers
+    template = tmp_path / "evening.yaml"
+    template.write_text(TEMPLATE)
+    server.cli("deploy", template, "--stack-name", "evening")
+    outputs.update(server.outputs("evening"))
+    screenshots = pathlib.Path(os.environ.get("HEADWATER_SCREENSHOTS", tmp_path / "screenshots"))
+    options = {
+        "site": outputs["WebsiteUrl"] + "/",
+        "ingest": f"rtmp://127.0.0.1:{server.rtmp_port}/app/{outputs['StreamKey']}",
+        "putMetadata": ["curl", "-sS", "-f", f"{address}/metadata", "--data-binary"],
+        "restartServer": ["curl", "-sS", "-f", "-X", "POST", f"{address}/restart"],
+        "screenshots": str(screenshots),
+    }
+    done = subprocess.run(
+        ["node", "run.mjs"], cwd=BROWSER, capture_output=True, text=True, timeout=400,
+        env={**os.environ, "HEADWATER_BROWSER": json.dumps(options)},
+    )
+    print(done.stdout, done.stderr)
+    closing = re.search(r"(\d+) passed, (\d+) failed", done.stdout)
+    assert closing, f"the browser's test did not come to its end:\n{done.stdout}\n{done.stderr}"
+    failures = [line for line in done.stdout.splitlines() if re.match(r"\s*(not ok|FAIL|✗|✘)", line)]
+    assert done.returncode == 0 and closing[2] == "0", "\n".join(failures) or done.stdout
+    assert int(closing[1]) >= 40
