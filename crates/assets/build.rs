@@ -42,25 +42,19 @@ fn run() -> Result<(), String> {
     for source in SOURCES {
         println!("cargo::rerun-if-changed={}", web.join(source).display());
     }
-    let web = web
-        .canonicalize()
-        .map_err(|error| format!("web/ is missing beside crates/: {error}"))?;
+    let web = web.canonicalize().map_err(|error| format!("web/ is missing beside crates/: {error}"))?;
     let dist = web.join("dist");
-    fs::create_dir_all(&dist)
-        .map_err(|error| format!("{} could not be made: {error}", dist.display()))?;
-    let lock = File::create(dist.join(".lock"))
-        .map_err(|error| format!("web/dist/.lock could not be made: {error}"))?;
-    lock.lock()
-        .map_err(|error| format!("web/dist/.lock could not be locked: {error}"))?;
+    fs::create_dir_all(&dist).map_err(|error| format!("{} could not be made: {error}", dist.display()))?;
+    let lock =
+        File::create(dist.join(".lock")).map_err(|error| format!("web/dist/.lock could not be made: {error}"))?;
+    lock.lock().map_err(|error| format!("web/dist/.lock could not be locked: {error}"))?;
     build(&web, &dist)?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo gave no OUT_DIR")?);
     embed(&dist, &out).map_err(|error| format!("the built web assets could not be copied: {error}"))
 }
 
 fn build(web: &Path, dist: &Path) -> Result<(), String> {
-    let digest = |paths: &[&str]| {
-        digest(web, paths).map_err(|error| format!("web/ could not be read: {error}"))
-    };
+    let digest = |paths: &[&str]| digest(web, paths).map_err(|error| format!("web/ could not be read: {error}"));
     let sources = digest(SOURCES)?;
     let stamp = dist.join(".stamp");
     let fresh = fs::read_to_string(&stamp).is_ok_and(|built| built == sources);
@@ -75,8 +69,7 @@ fn build(web: &Path, dist: &Path) -> Result<(), String> {
             .map_err(|error| format!("{} could not be written: {error}", installed.display()))?;
     }
     npm(web, &["run", "build"])?;
-    fs::write(&stamp, sources)
-        .map_err(|error| format!("{} could not be written: {error}", stamp.display()))
+    fs::write(&stamp, sources).map_err(|error| format!("{} could not be written: {error}", stamp.display()))
 }
 
 fn npm(web: &Path, arguments: &[&str]) -> Result<(), String> {
@@ -96,15 +89,9 @@ fn npm(web: &Path, arguments: &[&str]) -> Result<(), String> {
     // An instruction to cargo is one line.
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(12)..].join(" | ");
-    Err(format!(
-        "{command} in web/ ended with {}: {last}",
-        output.status
-    ))
+    Err(format!("{command} in web/ ended with {}: {last}", output.status))
 }
 
 /// Every file's path and content below `paths`, in one order.
@@ -117,11 +104,7 @@ fn digest(web: &Path, paths: &[&str]) -> io::Result<String> {
     let mut digest = Sha256::new();
     for file in files {
         let content = fs::read(&file)?;
-        let name = file
-            .strip_prefix(web)
-            .unwrap_or(&file)
-            .to_string_lossy()
-            .into_owned();
+        let name = file.strip_prefix(web).unwrap_or(&file).to_string_lossy().into_owned();
         digest.update((name.len() as u64).to_le_bytes());
         digest.update(name);
         digest.update((content.len() as u64).to_le_bytes());
@@ -157,19 +140,11 @@ fn embed(dist: &Path, out: &Path) -> io::Result<()> {
     let mut table = String::from("&[\n");
     for (index, file) in files.iter().enumerate() {
         let content = fs::read(file)?;
-        let name = file
-            .strip_prefix(dist)
-            .unwrap_or(file)
-            .to_string_lossy()
-            .replace('\\', "/");
+        let name = file.strip_prefix(dist).unwrap_or(file).to_string_lossy().replace('\\', "/");
         let etag = format!("\"{}\"", &hex::encode(Sha256::digest(&content))[..32]);
         let copy = folder.join(index.to_string());
         fs::write(&copy, content)?;
-        let _ = writeln!(
-            table,
-            "    ({name:?}, {etag:?}, include_bytes!({:?})),",
-            copy.to_string_lossy()
-        );
+        let _ = writeln!(table, "    ({name:?}, {etag:?}, include_bytes!({:?})),", copy.to_string_lossy());
     }
     table.push_str("]\n");
     fs::write(out.join("files.rs"), table)

@@ -22,7 +22,6 @@ if (!wanted) {
 }
 const options = wanted === "stand-in" ? {} : JSON.parse(wanted);
 options.screenshots ??= process.env.HEADWATER_SCREENSHOTS;
-options.only = process.env.HEADWATER_BROWSER_ONLY;
 
 const report = new Report();
 let server;

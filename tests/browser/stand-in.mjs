@@ -134,8 +134,8 @@ class Session {
     for (const { id, text, date } of this.cues.slice(-20)) {
       const base64 = Buffer.from(text).toString("base64");
       lines.push(
-        `#EXT-X-DATERANGE:ID="${id}",CLASS="live.headwater.cue",START-DATE="${date.toISOString()}",DURATION=0.001,` +
-          `X-OWNER="metadata.live-video.net",X-TEXT-BASE64="${base64}"`,
+        `#EXT-X-DATERANGE:ID="${id}",CLASS="metadata.live-video.net",START-DATE="${date.toISOString()}",DURATION=0.0,` +
+          `X-HEADWATER-PAYLOAD="${base64}"`,
       );
     }
     if (this.ended) lines.push("#EXT-X-ENDLIST");

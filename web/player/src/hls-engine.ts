@@ -1,6 +1,6 @@
 // Playback through hls.js and Media Source, in low-latency mode.
 
-import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig, type Level } from "hls.js";
+import Hls, { ErrorDetails, ErrorTypes, Events, type DateRange, type ErrorData, type HlsConfig, type Level } from "hls.js";
 import { MetadataID3Type, type Quality } from "./api";
 import type { Engine, EngineNews, EngineOptions, LiveEdge } from "./engine";
 import { readTag } from "./id3";
@@ -12,9 +12,9 @@ const BACK_BUFFER_S = 20;
 const BANDWIDTH_GUESS_BPS = 4_000_000;
 /** A part is held by the server until it exists, at most three target durations; this is well past it. */
 const FIRST_BYTE_MS_MAX = 12_000;
+/** Of an EXT-X-DATERANGE: the cue's payload in base64. */
+export const PAYLOAD_ATTRIBUTE = "X-HEADWATER-PAYLOAD";
 const ID3_OWNERS: readonly string[] = Object.values(MetadataID3Type);
-/** The classes of an EXT-X-DATERANGE that mirrors a cue. */
-const CUE_CLASSES: readonly string[] = ["live.headwater.cue", ...ID3_OWNERS];
 
 export class HlsEngine implements Engine {
   readonly #hls: Hls;
@@ -36,7 +36,7 @@ export class HlsEngine implements Engine {
     });
     hls.on(Events.LEVEL_UPDATED, (_, { details }) => {
       for (const range of Object.values(details.dateRanges)) {
-        if (range && CUE_CLASSES.includes(range.class)) this.#mirrored(range.id, range.startTime, range.duration, range.attr);
+        if (range && ID3_OWNERS.includes(range.class)) this.#mirrored(range);
       }
       if (!details.live && !this.#finished) {
         this.#finished = true;
@@ -135,12 +135,10 @@ export class HlsEngine implements Engine {
     }
   }
 
-  #mirrored(id: string, startTime: number, duration: number | null, attributes: Readonly<Record<string, string>>): void {
-    const text = base64Text(attributes["X-TEXT-BASE64"]);
-    if (text === undefined) return;
-    const named = [attributes["X-OWNER"], attributes["CLASS"]].find((name) => ID3_OWNERS.includes(name ?? ""));
-    const owner = named ?? MetadataID3Type.METADATA_ID;
-    this.#news.cue({ id, startTime, endTime: startTime + (duration ?? 0), text, owner });
+  /** The playlist's copy of a cue: its class is the owner. */
+  #mirrored({ id, class: owner, startTime, duration, attr }: DateRange): void {
+    const text = base64Text(attr[PAYLOAD_ATTRIBUTE]);
+    if (text !== undefined) this.#news.cue({ id, startTime, endTime: startTime + (duration ?? 0), text, owner });
   }
 
   #error(data: ErrorData): void {

@@ -2,7 +2,7 @@
 
 import { MetadataID3Type, type Quality } from "./api";
 import type { Engine, EngineNews, EngineOptions, LiveEdge } from "./engine";
-import { base64Text } from "./hls-engine";
+import { PAYLOAD_ATTRIBUTE, base64Text } from "./hls-engine";
 import { probe } from "./probe";
 
 /** What Safari puts into a metadata track: an ID3 frame or an attribute of an EXT-X-DATERANGE. */
@@ -124,7 +124,7 @@ export class NativeEngine implements Engine {
     if (value?.key === "PRIV" && value.data instanceof ArrayBuffer && ID3_OWNERS.includes(value.info ?? "")) {
       const text = new TextDecoder("utf-8").decode(value.data);
       this.#news.cue({ id: undefined, startTime, endTime: end, text, owner: value.info! });
-    } else if (value?.key === "X-TEXT-BASE64" && typeof value.data === "string") {
+    } else if (value?.key === PAYLOAD_ATTRIBUTE && typeof value.data === "string") {
       const text = base64Text(value.data);
       const owner = MetadataID3Type.METADATA_ID;
       if (text !== undefined) this.#news.cue({ id: id || undefined, startTime, endTime: end, text, owner });

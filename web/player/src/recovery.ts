@@ -38,8 +38,10 @@ const STUCK_LOOKS_MAX = 3;
 const MEDIA_RECOVERIES_MAX = 2;
 const MEDIA_FAILURES_MAX = 6;
 const MEDIA_WINDOW_MS = 60_000;
-/** Resumptions on the same session without a played picture before it is loaded anew. */
+/** Resumptions on the same session, each failing soon, before it is loaded anew. */
 const RESUMES_MAX = 3;
+/** A resumption that lasted this long worked: a playlist that is held back while the encoder is away fails later. */
+const RESUME_LASTED_MS = 3000;
 
 type Waiting = "nothing" | "network" | "broadcast" | "stall";
 
@@ -59,6 +61,7 @@ export class Recovery {
   #played = false;
   #lostAt: number | undefined;
   #resumes = 0;
+  #resumedAt = Number.NEGATIVE_INFINITY;
   #stuckLooks = 0;
   #mediaFailures: number[] = [];
   #last: Failure | undefined;
@@ -129,6 +132,10 @@ export class Recovery {
       return this.#answered({ status: failure.status, session: "" });
     }
     if (failure.status === 0) this.#actions.unreachable();
+    if (this.#timers.now() - this.#resumedAt > RESUME_LASTED_MS) {
+      this.#resumes = 0;
+      this.#network.reset();
+    }
     this.#askSoon();
   }
 
@@ -197,6 +204,7 @@ export class Recovery {
       const same = answer.session === this.#session && this.#session !== "";
       if (!same || this.#resumes >= RESUMES_MAX) return this.#renew();
       this.#resumes += 1;
+      this.#resumedAt = this.#timers.now();
       this.#rest();
       return this.#actions.resume();
     }

@@ -101,9 +101,25 @@ test("resuming three times without a picture loads anew", async () => {
   recovery.ready("one");
   for (let i = 0; i < 4; i += 1) {
     recovery.failed(lost);
-    await pass(9000);
+    await vi.advanceTimersToNextTimerAsync();
   }
   expect(did.filter((what) => what !== "unreachable")).toEqual(["resume", "resume", "resume", "reload"]);
+});
+
+test("a playlist that the server holds back and then refuses, as long as the encoder is away, is not loaded anew", async () => {
+  const { recovery, did, server } = bench(true);
+  recovery.ready("one");
+  recovery.progressed();
+  recovery.stalled(() => false);
+  for (let i = 0; i < 10; i += 1) {
+    await pass(6000);
+    recovery.failed({ ...lost, status: 503 });
+    await pass(600);
+    // Prompt: the encoder may be back at any moment.
+    expect(did).toHaveLength(i + 1);
+  }
+  expect(new Set(did)).toEqual(new Set(["resume"]));
+  expect(server.asked).toBeLessThan(40);
 });
 
 describe("as IVS' player", () => {

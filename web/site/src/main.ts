@@ -38,7 +38,7 @@ function tell(phase: Phase, error?: PlayerError): void {
 async function configuration(): Promise<SiteConfig> {
   for (;;) {
     try {
-      const answer = await fetch("./config.json", { cache: "no-cache" });
+      const answer = await fetch("./config.json");
       if (answer.ok) return parseConfig(await answer.json(), new URL(location.href));
     } catch (error) {
       console.warn("headwater: config.json", error);
