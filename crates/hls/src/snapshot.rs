@@ -274,6 +274,12 @@ impl Snapshot {
         &self.cues
     }
 
+    /// The same window, over: for when whoever made it is gone.
+    #[must_use]
+    pub fn ended_here(&self) -> Snapshot {
+        Snapshot { ended: true, revision: self.revision + 1, ..self.clone() }
+    }
+
     /// Whether a blocking reload for `_HLS_msn` and `_HLS_part` can be answered. rfc8216bis, "Blocking Playlist Reload".
     ///
     /// Without a part, it waits for the whole segment. A part past the end of a closed segment means the first part of the next one.

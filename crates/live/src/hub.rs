@@ -1,15 +1,24 @@
 //! Who is live: publishing, commands, drain.
 
 use crate::journal::{Journal, JournalError};
+use crate::publisher::Publisher;
+use crate::session::{Command, INBOX, Identity, Progress, Session, conclude};
 use crate::stream::LiveStream;
-use headwater_media::{AccessUnit, StreamMetadata, Track, flv};
-use headwater_model::Timestamp;
+use headwater_media::StreamMetadata;
 use headwater_model::ivs::Channel;
-use std::sync::Arc;
+use headwater_model::{Timestamp, id};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
-/// No data for this long makes a stream STARVING.
-pub const STARVATION_AFTER: Duration = Duration::from_secs(3);
+/// Characters of an epoch: 32 of 36 letters and digits hold 165 bits.
+const EPOCH_CHARACTERS: usize = 32;
+/// Sessions that a publisher tries when each ends just as it comes.
+const ATTACH_TRIES_MAX: usize = 4;
 
 /// How sessions behave.
 #[derive(Clone)]
@@ -58,58 +67,6 @@ pub enum PublishError {
     SessionFailed,
 }
 
-/// What a publisher sends.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// A track's configuration.
-    Track(Track),
-    /// An access unit.
-    Unit(AccessUnit),
-    /// What the encoder says about its stream.
-    Metadata(StreamMetadata),
-}
-
-impl Input {
-    /// What a demuxed unit is to a session; `None` if nothing.
-    pub fn from_flv(unit: flv::Unit) -> Option<Input> {
-        match unit {
-            flv::Unit::Config(track) => Some(Input::Track(track)),
-            flv::Unit::Access(unit) => Some(Input::Unit(unit)),
-            flv::Unit::Metadata(metadata) => Some(Input::Metadata(metadata)),
-            flv::Unit::Ignored => None,
-        }
-    }
-}
-
-/// How a publisher goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It said so: the session ends at once.
-    Clean,
-    /// It vanished: the reconnect window begins.
-    Lost,
-}
-
-/// Why a publisher is cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CutReason {
-    /// A newer publisher took over.
-    TakenOver,
-    /// StopStream, or the channel is gone.
-    Stopped,
-    /// It sent nothing for the whole reconnect window.
-    Silent,
-    /// It sent more than a session holds.
-    TooMuch,
-    /// The server is being drained, or the session failed.
-    SessionOver,
-}
-
-/// The publisher is no longer the session's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("publisher was cut: {0:?}")]
-pub struct Superseded(pub CutReason);
-
 /// The channel has no live stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("channel is not broadcasting")]
@@ -148,85 +105,199 @@ pub enum Drained {
     Late(usize),
 }
 
+/// A session's entry.
+#[derive(Clone)]
+struct Entry {
+    stream_id: String,
+    inbox: mpsc::Sender<Command>,
+    /// Cancelled when the session is over and its entry gone.
+    over: CancellationToken,
+}
+
+/// What the hub and its sessions share.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) cancel: CancellationToken,
+    tracker: TaskTracker,
+    /// By channel id.
+    sessions: Mutex<HashMap<String, Entry>>,
+    /// By channel id.
+    live: Mutex<HashMap<String, Arc<LiveStream>>>,
+    /// By epoch.
+    reachable: Mutex<HashMap<String, Arc<LiveStream>>>,
+}
+
+impl Shared {
+    pub(crate) fn show(&self, stream: Arc<LiveStream>) {
+        lock(&self.reachable).insert(stream.epoch.clone(), stream.clone());
+        lock(&self.live).insert(stream.channel.id.clone(), stream);
+    }
+
+    pub(crate) fn hide(&self, stream: &LiveStream) {
+        let mut live = lock(&self.live);
+        if live.get(&stream.channel.id).is_some_and(|known| known.epoch == stream.epoch) {
+            live.remove(&stream.channel.id);
+        }
+    }
+
+    fn remove(&self, channel_id: &str, stream_id: &str) {
+        let mut sessions = lock(&self.sessions);
+        if sessions.get(channel_id).is_some_and(|entry| entry.stream_id == stream_id) {
+            sessions.remove(channel_id);
+        }
+    }
+}
+
+/// No invariant spans two steps under these locks, so a panic elsewhere does not spoil them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Who is live. Clones share one.
 #[derive(Clone)]
-pub struct Hub {}
+pub struct Hub(Arc<Shared>);
 
 impl Hub {
     /// A hub without sessions.
-    pub fn new(_options: Options, _journal: Arc<dyn Journal>) -> Self {
-        todo!()
+    pub fn new(options: Options, journal: Arc<dyn Journal>) -> Self {
+        Hub(Arc::new(Shared {
+            options,
+            journal,
+            cancel: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+            sessions: Mutex::default(),
+            live: Mutex::default(),
+            reachable: Mutex::default(),
+        }))
     }
 
-    /// Attaches a publisher: to the channel's session if it has one (taking over from its publisher), else to a new session.
+    /// Attaches a publisher: to the channel's session if it has one (taking over from its publisher), else to a new session. Returns when
+    /// the session is recorded. Cancelled, the publisher may have been attached for a moment.
     ///
     /// # Errors
     /// [`PublishError`].
-    pub async fn publish(&self, _publish: Publish) -> Result<Publisher, PublishError> {
-        todo!()
+    pub async fn publish(&self, publish: Publish) -> Result<Publisher, PublishError> {
+        for _ in 0..ATTACH_TRIES_MAX {
+            if self.0.cancel.is_cancelled() {
+                return Err(PublishError::ShuttingDown);
+            }
+            let entry = self.session(&publish.channel);
+            let (reply, answer) = oneshot::channel();
+            let command = Command::Attach { publish: Box::new(publish.clone()), reply };
+            if entry.inbox.send(command).await.is_ok()
+                && let Ok(attached) = answer.await
+            {
+                return attached;
+            }
+            // It ended meanwhile; the next one begins when its end is recorded.
+            entry.over.cancelled().await;
+        }
+        Err(PublishError::SessionFailed)
     }
 
     /// The channel's live stream, from its first playlist to its end.
-    pub fn stream(&self, _channel_id: &str) -> Option<Arc<LiveStream>> {
-        todo!()
+    pub fn stream(&self, channel_id: &str) -> Option<Arc<LiveStream>> {
+        lock(&self.0.live).get(channel_id).cloned()
     }
 
     /// A stream by the epoch in its media URLs, also for a while after its end.
-    pub fn stream_by_epoch(&self, _epoch: &str) -> Option<Arc<LiveStream>> {
-        todo!()
+    pub fn stream_by_epoch(&self, epoch: &str) -> Option<Arc<LiveStream>> {
+        lock(&self.0.reachable).get(epoch).cloned()
     }
 
     /// All live streams.
     pub fn streams(&self) -> Vec<Arc<LiveStream>> {
-        todo!()
+        lock(&self.0.live).values().cloned().collect()
     }
 
-    /// Puts timed metadata into the channel's stream.
+    /// Puts timed metadata into the channel's stream: into the next part that is opened.
     ///
     /// # Errors
     /// [`CueError`].
-    pub async fn put_cue(&self, _channel_id: &str, _payload: String) -> Result<PutCue, CueError> {
-        todo!()
+    pub async fn put_cue(&self, channel_id: &str, payload: String) -> Result<PutCue, CueError> {
+        let entry = self.entry(channel_id).ok_or(CueError::NotBroadcasting)?;
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Cue { payload, reply };
+        entry.inbox.send(command).await.map_err(|_| CueError::NotBroadcasting)?;
+        answer.await.map_err(|_| CueError::NotBroadcasting)?
     }
 
     /// Ends the channel's session and cuts its publisher. Returns when the end is recorded.
     ///
     /// # Errors
     /// [`NotBroadcasting`].
-    pub async fn stop(&self, _channel_id: &str) -> Result<(), NotBroadcasting> {
-        todo!()
+    pub async fn stop(&self, channel_id: &str) -> Result<(), NotBroadcasting> {
+        let entry = self.entry(channel_id).ok_or(NotBroadcasting)?;
+        let (reply, answer) = oneshot::channel();
+        entry.inbox.send(Command::Stop { reply }).await.map_err(|_| NotBroadcasting)?;
+        answer.await.map_err(|_| NotBroadcasting)
     }
 
     /// Ends every session and waits for their last events, at most `deadline`.
-    pub async fn shutdown(&self, _deadline: Duration) -> Drained {
-        todo!()
+    pub async fn shutdown(&self, deadline: Duration) -> Drained {
+        self.0.cancel.cancel();
+        self.0.tracker.close();
+        match tokio::time::timeout(deadline, self.0.tracker.wait()).await {
+            Ok(()) => Drained::InTime,
+            Err(_) => Drained::Late(self.0.tracker.len()),
+        }
+    }
+
+    fn entry(&self, channel_id: &str) -> Option<Entry> {
+        lock(&self.0.sessions).get(channel_id).cloned()
+    }
+
+    /// The channel's session, made if there is none.
+    fn session(&self, channel: &Channel) -> Entry {
+        let mut sessions = lock(&self.0.sessions);
+        if let Some(entry) = sessions.get(&channel.id) {
+            return entry.clone();
+        }
+        let identity = Identity {
+            channel: channel.clone(),
+            stream_id: id::stream_id(),
+            epoch: id::random_lower_alphanumeric(EPOCH_CHARACTERS),
+            started_at: (self.0.options.clock)(),
+        };
+        let (inbox, commands) = mpsc::channel(INBOX);
+        let entry =
+            Entry { stream_id: identity.stream_id.clone(), inbox: inbox.clone(), over: CancellationToken::new() };
+        let span = tracing::info_span!(
+            "session",
+            channel = %channel.id,
+            stream_session = %identity.stream_id,
+        );
+        let progress = Arc::new(Progress::default());
+        let session = Session::new(self.0.clone(), identity.clone(), progress.clone(), commands, inbox.downgrade());
+        self.0
+            .tracker
+            .spawn(supervise(self.0.clone(), session, identity, progress, entry.over.clone()).instrument(span));
+        sessions.insert(channel.id.clone(), entry.clone());
+        entry
     }
 }
 
-/// A publisher's end of its session. Dropping it is [`Ending::Lost`].
-pub struct Publisher {}
-
-impl Publisher {
-    /// The session that it feeds.
-    pub fn stream_id(&self) -> &str {
-        todo!()
+/// Runs a session, ends it properly should it panic, and keeps its last snapshot reachable for a while.
+async fn supervise(
+    shared: Arc<Shared>,
+    session: Session,
+    identity: Identity,
+    progress: Arc<Progress>,
+    over: CancellationToken,
+) {
+    let running = tokio::spawn(session.run().in_current_span());
+    if let Err(error) = running.await {
+        tracing::error!(error = &error as &dyn std::error::Error, "session failed");
+        conclude(&shared, &identity, &progress).await;
     }
-
-    /// Hands input to the session; waits while its inbox is full. Cancel-safe: cancelled, the input is not handed over.
-    ///
-    /// # Errors
-    /// [`Superseded`] once the publisher is cut.
-    pub async fn send(&self, _input: Input) -> Result<(), Superseded> {
-        todo!()
-    }
-
-    /// Resolves when the publisher is cut, with the reason. Cancel-safe.
-    pub async fn cut(&self) -> CutReason {
-        todo!()
-    }
-
-    /// Leaves the session.
-    pub async fn finish(self, _ending: Ending) {
-        todo!()
+    shared.remove(&identity.channel.id, &identity.stream_id);
+    over.cancel();
+    if let Some(epoch) = progress.epoch() {
+        tokio::select! {
+            () = tokio::time::sleep(shared.options.linger) => {}
+            () = shared.cancel.cancelled() => {}
+        }
+        lock(&shared.reachable).remove(&epoch);
     }
 }

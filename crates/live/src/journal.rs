@@ -18,7 +18,7 @@ pub enum SessionEventKind {
     },
     /// A newer publisher took over.
     Takeover,
-    /// No data for [`crate::hub::STARVATION_AFTER`].
+    /// No data for [`crate::STARVATION_AFTER`].
     StarvationStart,
     /// Data again.
     StarvationEnd,

@@ -2,21 +2,27 @@
 //!
 //! A [`Hub`] keeps the sessions. A publisher's units go through one bounded inbox into its session's task, which owns the timeline, the
 //! packager, the reconnect window and the health; viewers read [`LiveStream::watch`]. What happens to a session is told to a
-//! [`Journal`] and awaited, so that an event is durable before the session goes on.
+//! [`Journal`] and awaited, so that an event is durable before the session goes on. A panic ends one session.
 //!
 //! | module | what stands there |
 //! |---|---|
-//! | [`hub`] | who is live, publishing, commands, drain |
+//! | [`hub`] | who is live: publishing, commands, drain |
+//! | [`publisher`] | a publisher's end of its session |
 //! | [`stream`] | what others see of a session |
 //! | [`journal`] | the session's events and who keeps them |
 
 pub mod hub;
 pub mod journal;
+pub mod publisher;
+mod session;
 pub mod stream;
+mod timeline;
 
-pub use hub::{
-    CueError, CutReason, Drained, Ending, Hub, Input, NotBroadcasting, Options, Publish,
-    PublishError, Publisher, PutCue, Superseded,
-};
+#[cfg(test)]
+mod tests;
+
+pub use hub::{CueError, Drained, Hub, NotBroadcasting, Options, Publish, PublishError, PutCue};
 pub use journal::{Journal, JournalError, SessionEvent, SessionEventKind};
+pub use publisher::{CutReason, Ending, Input, Publisher, Superseded};
+pub use session::STARVATION_AFTER;
 pub use stream::LiveStream;

@@ -1,5 +1,6 @@
 //! What others see of a session that is live.
 
+use crate::session::Identity;
 use headwater_hls::Snapshot;
 use headwater_model::Timestamp;
 use headwater_model::ivs::{Channel, StreamHealth};
@@ -20,10 +21,21 @@ pub struct LiveStream {
     pub epoch: String,
     /// The newest snapshot; clone it to wait for the next.
     pub watch: watch::Receiver<Arc<Snapshot>>,
-    pub(crate) health: AtomicU8,
+    health: AtomicU8,
 }
 
 impl LiveStream {
+    pub(crate) fn new(identity: &Identity, watch: watch::Receiver<Arc<Snapshot>>) -> Self {
+        LiveStream {
+            stream_id: identity.stream_id.clone(),
+            channel: identity.channel.clone(),
+            started_at: identity.started_at,
+            epoch: identity.epoch.clone(),
+            watch,
+            health: AtomicU8::new(0),
+        }
+    }
+
     /// The newest snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.watch.borrow().clone()

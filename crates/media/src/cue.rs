@@ -29,7 +29,7 @@ impl CueOwner {
 /// One piece of timed metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cue {
-    /// Unique in its stream session; the same in the ID3 tag and in EXT-X-DATERANGE.
+    /// Unique in its stream session; the same in the ID3 tag and in EXT-X-DATERANGE. Letters, digits and hyphens.
     pub id: String,
     /// What the application sent, UTF-8.
     pub payload: String,

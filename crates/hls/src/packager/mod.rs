@@ -174,6 +174,12 @@ impl Packager {
         self.publish();
     }
 
+    /// Another encoder takes over: a discontinuity, and its tracks are configured anew.
+    pub fn new_source(&mut self) {
+        self.discontinuity();
+        self.tracks = Tracks::default();
+    }
+
     /// No more units will come: the segment is closed and the playlist ends.
     pub fn end(&mut self) {
         if let Phase::Live(cutter) = &mut self.phase {

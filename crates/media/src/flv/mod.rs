@@ -25,8 +25,8 @@ use crate::track::{AccessUnit, Track, TrackKind};
 use bytes::Bytes;
 use clock::{AudioClock, Unwrapper};
 
-/// Largest access unit that is taken from a peer: 20 times the mean picture of a 100 Mb/s stream at 30 frames a second.
-pub const ACCESS_UNIT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Largest access unit that is taken from a peer: ten times the mean picture of a 100 Mb/s stream at 30 frames a second.
+pub const ACCESS_UNIT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What a message held.
 #[derive(Clone, Debug, PartialEq, Eq)]
