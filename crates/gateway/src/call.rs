@@ -288,6 +288,7 @@ impl From<Error> for ServiceError {
     fn from(error: Error) -> Self {
         let (code, status) = match &error {
             Error::Invalid { .. } => ("ValidationException", StatusCode::BAD_REQUEST),
+            Error::Malformed { .. } => ("MalformedPolicyDocumentException", StatusCode::BAD_REQUEST),
             Error::NotFound { .. } => ("ResourceNotFoundException", StatusCode::NOT_FOUND),
             Error::Exists { .. } | Error::Conflict { .. } => ("ConflictException", StatusCode::CONFLICT),
             Error::QuotaExceeded { .. } => ("ServiceQuotaExceededException", StatusCode::PAYMENT_REQUIRED),

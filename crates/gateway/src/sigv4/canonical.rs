@@ -77,7 +77,7 @@ fn without_dot_segments(path: &str) -> String {
         }
     }
     let mut normal = format!("/{}", segments.join("/"));
-    if path.ends_with('/') && normal.len() > 1 {
+    if ["/", "/.", "/.."].iter().any(|end| path.ends_with(end)) && normal.len() > 1 {
         normal.push('/');
     }
     normal
