@@ -4,6 +4,8 @@
 export interface TimedCue {
   /** The same for every copy of one cue, when the carrier has one. */
   readonly id: string | undefined;
+  /** By the media's own clock, or by dates, which are as good as the encoder's arrival was even. */
+  readonly clock: "media" | "date";
   readonly startTime: number;
   readonly endTime: number;
   readonly text: string;
@@ -34,8 +36,10 @@ export class CueTimeline {
     if (!Number.isFinite(cue.startTime) || this.#fired.some((fired) => same(fired, cue))) return;
     const index = this.#waiting.findIndex((waiting) => same(waiting, cue));
     if (index >= 0) {
+      const waiting = this.#waiting[index]!;
       // A later copy may know the time better: an EXT-X-DATERANGE moves when the playlist's anchor is corrected.
-      this.#waiting[index] = { ...cue, id: this.#waiting[index]!.id ?? cue.id };
+      const better = waiting.clock === "media" && cue.clock === "date" ? waiting : cue;
+      this.#waiting[index] = { ...better, id: waiting.id ?? cue.id };
     } else {
       this.#waiting.push(cue);
     }

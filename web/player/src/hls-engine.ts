@@ -131,14 +131,15 @@ export class HlsEngine implements Engine {
     for (const frame of frames) {
       if (!ID3_OWNERS.includes(frame.owner)) continue;
       const endTime = Number.isFinite(duration) ? pts + duration : pts;
-      this.#news.cue({ id, startTime: pts, endTime, text: frame.text, owner: frame.owner });
+      this.#news.cue({ id, clock: "media", startTime: pts, endTime, text: frame.text, owner: frame.owner });
     }
   }
 
   /** The playlist's copy of a cue: its class is the owner. */
   #mirrored({ id, class: owner, startTime, duration, attr }: DateRange): void {
     const text = base64Text(attr[PAYLOAD_ATTRIBUTE]);
-    if (text !== undefined) this.#news.cue({ id, startTime, endTime: startTime + (duration ?? 0), text, owner });
+    if (text === undefined) return;
+    this.#news.cue({ id, clock: "date", startTime, endTime: startTime + (duration ?? 0), text, owner });
   }
 
   #error(data: ErrorData): void {

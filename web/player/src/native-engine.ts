@@ -123,11 +123,12 @@ export class NativeEngine implements Engine {
     const end = Number.isFinite(endTime) ? endTime : startTime;
     if (value?.key === "PRIV" && value.data instanceof ArrayBuffer && ID3_OWNERS.includes(value.info ?? "")) {
       const text = new TextDecoder("utf-8").decode(value.data);
-      this.#news.cue({ id: undefined, startTime, endTime: end, text, owner: value.info! });
+      this.#news.cue({ id: undefined, clock: "media", startTime, endTime: end, text, owner: value.info! });
     } else if (value?.key === PAYLOAD_ATTRIBUTE && typeof value.data === "string") {
       const text = base64Text(value.data);
       const owner = MetadataID3Type.METADATA_ID;
-      if (text !== undefined) this.#news.cue({ id: id || undefined, startTime, endTime: end, text, owner });
+      if (text === undefined) return;
+      this.#news.cue({ id: id || undefined, clock: "date", startTime, endTime: end, text, owner });
     }
   }
 

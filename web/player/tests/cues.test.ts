@@ -7,7 +7,7 @@ function timeline(): { cues: CueTimeline; fired: string[] } {
 }
 
 function cue(text: string, startTime: number, id: string | undefined = text): TimedCue {
-  return { id, startTime, endTime: startTime, text, owner: "metadata.live-video.net" };
+  return { id, clock: "media", startTime, endTime: startTime, text, owner: "metadata.live-video.net" };
 }
 
 test("a cue fires when the playhead is there, and not before", () => {
@@ -68,6 +68,16 @@ test("a later copy moves a waiting cue to the better time", () => {
   cues.advance(11.2);
   expect(fired).toEqual([]);
   cues.advance(11.5);
+  expect(fired).toEqual(["a"]);
+});
+
+test("the media's clock is not overruled by dates", () => {
+  const { cues, fired } = timeline();
+  cues.advance(10);
+  cues.add({ ...cue("a", 11.3), clock: "date" });
+  cues.add(cue("a", 11));
+  cues.add({ ...cue("a", 11.3), clock: "date" });
+  cues.advance(11);
   expect(fired).toEqual(["a"]);
 });
 

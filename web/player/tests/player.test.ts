@@ -127,7 +127,7 @@ describe("watching", () => {
 });
 
 describe("cues", () => {
-  const cue = (startTime: number, id = "c1") => ({ id, startTime, endTime: startTime, text: "hello", owner: "metadata.live-video.net" });
+  const cue = (startTime: number, id = "c1") => ({ id, clock: "media" as const, startTime, endTime: startTime, text: "hello", owner: "metadata.live-video.net" });
 
   test("come at the playhead, once, in IVS' form", () => {
     const bench = new Bench().playing().listen(PlayerEventType.TEXT_METADATA_CUE);
