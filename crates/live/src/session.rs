@@ -208,7 +208,7 @@ impl Session {
         }
     }
 
-    async fn attach(&mut self, publish: Publish, reply: oneshot::Sender<Result<Publisher, PublishError>>) -> Flow {
+    async fn attach(&mut self, publish: Box<Publish>, reply: oneshot::Sender<Result<Publisher, PublishError>>) -> Flow {
         let created = self.progress.with(|stage| stage.created);
         if !created {
             if let Err(error) = self.record(SessionEventKind::Created, CREATE_TRIES_MAX).await {
