@@ -37,6 +37,8 @@ pub mod resolve;
 pub mod schema;
 pub mod state;
 pub mod template;
+#[cfg(test)]
+mod testing;
 
 pub use engine::{CreateStack, DeleteStack, Engine, Error, Given, Options, TemplateSource, UpdateStack};
 pub use provider::{Current, Made, Provider, ProviderError, Registry, Request, StackContext, Updated};

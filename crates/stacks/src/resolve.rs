@@ -1,5 +1,6 @@
 //! Values of intrinsic functions, as far as they are known.
 
+use crate::graph::Graph;
 use crate::template::tree::number;
 use crate::template::{Condition, Expr, Fault, Form, Piece, Position, Template};
 use headwater_model::Realm;
@@ -104,22 +105,20 @@ pub fn conditions(
     arguments: &BTreeMap<String, Value>,
     exports: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, bool>, Mistake> {
+    let mut graph = Graph::new();
+    for (key, condition) in &template.conditions {
+        graph.add(key.name.clone(), condition.names().into_iter().map(|name| name.name.clone()));
+    }
+    // Each is decided once, after those that it names. A cycle is told elsewhere; nothing is decided then.
     let mut decided = BTreeMap::new();
-    for (key, _) in &template.conditions {
-        let scope =
-            |conditions| Scope { template, surroundings, arguments, conditions, exports, resources: &NoResources };
-        let value = decide_named(&key.name, &scope(&BTreeMap::new()))?;
-        decided.insert(key.name.clone(), value);
+    for name in graph.order().unwrap_or_default() {
+        let Some((_, condition)) = template.conditions.iter().find(|(key, _)| key.name == name) else { continue };
+        let resources = &NoResources;
+        let scope = Scope { template, surroundings, arguments, conditions: &decided, exports, resources };
+        let holds = decide(condition, &scope)?;
+        decided.insert(name, holds);
     }
     Ok(decided)
-}
-
-/// Conditions have no cycles ([`Template::parse`] refuses them), so this ends.
-fn decide_named(name: &str, scope: &Scope<'_>) -> Result<bool, Mistake> {
-    match scope.template.conditions.iter().find(|(key, _)| key.name == name) {
-        Some((_, condition)) => decide(condition, scope),
-        None => Ok(false),
-    }
 }
 
 fn decide(condition: &Condition, scope: &Scope<'_>) -> Result<bool, Mistake> {
@@ -151,7 +150,7 @@ fn decide(condition: &Condition, scope: &Scope<'_>) -> Result<bool, Mistake> {
             Ok(false)
         }
         Condition::Not(inner) => Ok(!decide(inner, scope)?),
-        Condition::Named(key) => decide_named(&key.name, scope),
+        Condition::Named(key) => Ok(scope.holds(Some(&key.name))),
     }
 }
 
@@ -174,6 +173,7 @@ impl Scope<'_> {
         let at = expr.at;
         let fail = |function, detail: String| Err((at, Fault::Function { function, detail }));
         Ok(match &expr.form {
+            Form::Broken => Outcome::Unknown,
             Form::Null => Outcome::Value(Value::Null),
             Form::Flag(flag) => Outcome::Value(Value::Bool(*flag)),
             Form::Number(text) => Outcome::Value(number(text)),

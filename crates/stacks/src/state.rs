@@ -321,6 +321,13 @@ pub struct Generation {
     pub replace_policy: DeletionPolicy,
 }
 
+impl Generation {
+    /// Whether both stand for the same thing. The token alone does not tell: an update may move to another physical id.
+    pub(crate) fn is_same_thing(&self, other: &Generation) -> bool {
+        self.token == other.token && self.physical_id == other.physical_id
+    }
+}
+
 /// What the operation under way did to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Touch {

@@ -9,7 +9,7 @@ use headwater_model::Timestamp;
 use headwater_store::{Select, find, list};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Generations to delete, by the token of their create.
+/// Generations to delete, by logical id and a number.
 struct Demolish {
     graph: Graph,
     targets: BTreeMap<String, (String, Generation)>,
@@ -19,7 +19,8 @@ impl Demolish {
     fn new(targets: impl IntoIterator<Item = (String, Generation)>) -> Self {
         let targets: BTreeMap<String, (String, Generation)> = targets
             .into_iter()
-            .map(|(logical_id, generation)| (format!("{logical_id}#{}", generation.token), (logical_id, generation)))
+            .enumerate()
+            .map(|(number, (logical_id, generation))| (format!("{logical_id}#{number}"), (logical_id, generation)))
             .collect();
         let mut graph = Graph::new();
         for name in targets.keys() {
@@ -202,8 +203,8 @@ impl Work for Demolish {
         match result {
             Ok(_) => {
                 if let Some(resource) = driver.ledger.resources.get_mut(&logical_id) {
-                    resource.live.take_if(|live| live.token == generation.token);
-                    resource.retired.retain(|retired| retired.token != generation.token);
+                    resource.live.take_if(|live| live.is_same_thing(&generation));
+                    resource.retired.retain(|retired| !retired.is_same_thing(&generation));
                 }
                 driver.ledger.resource_is(&logical_id, ResourceStatus::DeleteComplete, None, None);
                 self.still_standing(driver, &logical_id);

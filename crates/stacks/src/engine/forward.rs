@@ -141,7 +141,7 @@ impl Driver {
             fresh.push(Export { name: name.clone(), value: output.value.clone(), stack_id: stack_id.clone() });
         }
         for old in self.own_exports().await? {
-            if fresh.iter().any(|export| *export == old) {
+            if fresh.contains(&old) {
                 continue;
             }
             if let Some(user) = self.importer(&old.name).await? {

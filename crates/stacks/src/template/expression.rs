@@ -15,6 +15,8 @@ pub struct Expr {
 /// A literal or a function.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Form {
+    /// What could not be read; the mistake has been told.
+    Broken,
     /// Nothing.
     Null,
     /// `true` or `false`.
@@ -136,7 +138,13 @@ impl Expr {
     pub fn visit<'a>(&'a self, see: &mut impl FnMut(&'a Expr)) {
         see(self);
         match &self.form {
-            Form::Null | Form::Flag(_) | Form::Number(_) | Form::Text(_) | Form::Ref(_) | Form::GetAtt { .. } => {}
+            Form::Broken
+            | Form::Null
+            | Form::Flag(_)
+            | Form::Number(_)
+            | Form::Text(_)
+            | Form::Ref(_)
+            | Form::GetAtt { .. } => {}
             Form::List(items) => items.iter().for_each(|item| item.visit(see)),
             Form::Map(members) | Form::Sub { variables: members, .. } => {
                 members.iter().for_each(|(_, value)| value.visit(see));
@@ -223,7 +231,7 @@ pub enum Reference {
     },
 }
 
-/// Reads a value with its functions. Mistakes are added to `problems`; what could not be read is [`Form::Null`].
+/// Reads a value with its functions. Mistakes are added to `problems`; what could not be read is [`Form::Broken`].
 pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Expr {
     let at = node.at;
     let form = match &node.data {
@@ -237,7 +245,7 @@ pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Expr {
             Some((key, _)) => {
                 let expected = format!("{} alone in its object", key.name);
                 problems.add(key.at, Fault::Expected { expected, found: format!("{} members", members.len()) });
-                Form::Null
+                Form::Broken
             }
             None => Form::Map(members.iter().map(|(key, value)| (key.clone(), parse(value, problems))).collect()),
         },
@@ -300,7 +308,7 @@ fn function(key: &Key, argument: &Node, problems: &mut Problems) -> Form {
     };
     read.unwrap_or_else(|(at, fault)| {
         problems.add(at, fault);
-        Form::Null
+        Form::Broken
     })
 }
 
