@@ -1,1 +1,0 @@
-//! The rules that playlists must keep, checked on the text alone.
