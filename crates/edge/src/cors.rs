@@ -27,5 +27,5 @@ pub(crate) async fn preflight() -> Response {
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
-    (StatusCode::NO_CONTENT, headers).into_response()
+    (StatusCode::OK, headers).into_response()
 }

@@ -76,7 +76,7 @@ impl LocalCa {
             write_private(&key_path, &key.serialize_pem())?;
             write_private(&ca_path, &certificate.pem())?;
         }
-        let hosts = HOSTS.iter().map(|host| (*host).to_owned()).chain(extra.iter().cloned()).collect();
+        let hosts: Vec<_> = HOSTS.iter().map(|host| (*host).to_owned()).chain(extra.iter().cloned()).collect();
         let ca_pem = read(&ca_path)?;
         let leaf = load_or_create_leaf(&folder, &hosts, &ca_pem, now)?;
         Ok(LocalCa { folder, hosts, ca_pem, current: Arc::new(Current(RwLock::new(Arc::new(leaf)))) })
@@ -169,7 +169,7 @@ fn named(name: &str) -> DistinguishedName {
 
 fn load_or_create_leaf(
     folder: &Path,
-    hosts: &Vec<String>,
+    hosts: &[String],
     ca_pem: &str,
     now: OffsetDateTime,
 ) -> Result<CertifiedKey, Error> {
@@ -213,7 +213,9 @@ fn is_good(leaf: &CertifiedKey, hosts: &[String], ca_pem: &str, now: OffsetDateT
         let name = ServerName::try_from(host.replace('*', "any"));
         name.is_ok_and(|name| verifier.verify_server_cert(end_entity, intermediates, &name, &[], due).is_ok())
     };
-    Ok(hosts.iter().all(taken))
+    // A wildcard directly under a top-level name is certified for those who take it; the verifier is not among them.
+    let certain = |host: &&String| host.strip_prefix("*.").is_none_or(|rest| rest.contains('.'));
+    Ok(hosts.iter().filter(certain).all(taken))
 }
 
 fn read(path: &Path) -> Result<String, Error> {

@@ -1,5 +1,7 @@
 //! ffmpeg publishes for real, in the clear and within TLS; what viewers would get is counted against the file that the same run wrote.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 mod support;
 
 use headwater_ingest::ca::LocalCa;
@@ -82,7 +84,8 @@ fn access_units(file: &Path) -> (usize, usize) {
     (video, audio)
 }
 
-async fn all_of_it_arrives(served: &Served, url: String, encoder: &[&str]) {
+/// `tail`: blocks of sound that may be missing at the very end, where the packager ends with the last picture's decode time.
+async fn all_of_it_arrives(served: &Served, url: String, encoder: &[&str], tail: usize) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sent.flv");
     let epoch = async { served.snapshot(|_| true).await.epoch().to_owned() };
@@ -93,7 +96,8 @@ async fn all_of_it_arrives(served: &Served, url: String, encoder: &[&str]) {
     let counts = count_samples(&ended.expect("in time").expect("an end"));
     let (video, audio) = access_units(&file);
     assert_eq!(video, 180);
-    assert_eq!((counts["vide"], counts["soun"]), (video, audio));
+    assert_eq!(counts["vide"], video);
+    assert!((audio - tail..=audio).contains(&counts["soun"]), "{} of {audio} blocks of sound", counts["soun"]);
     assert_eq!(served.journal.names(), ["created", "start", "end", "ended"]);
 }
 
@@ -101,7 +105,7 @@ async fn all_of_it_arrives(served: &Served, url: String, encoder: &[&str]) {
 async fn ffmpeg_publishes_in_the_clear() {
     let mut served = Served::new();
     let address = served.rtmp(Limits::default()).await;
-    all_of_it_arrives(&served, format!("rtmp://{address}/app/{}", served.key()), &["-bf", "0"]).await;
+    all_of_it_arrives(&served, format!("rtmp://{address}/app/{}", served.key()), &["-bf", "0"], 0).await;
 }
 
 #[tokio::test]
@@ -109,7 +113,7 @@ async fn ffmpeg_publishes_b_frames_with_a_query_on_the_key() {
     let mut served = Served::new();
     let address = served.rtmp(Limits::default()).await;
     let url = format!("rtmp://{address}/app/{}?priority=1", served.key());
-    all_of_it_arrives(&served, url, &["-bf", "2", "-b_strategy", "0"]).await;
+    all_of_it_arrives(&served, url, &["-bf", "2", "-b_strategy", "0"], 4).await;
 }
 
 async fn no_http(_: TlsConnection, _: SocketAddr) {
@@ -127,7 +131,7 @@ async fn ffmpeg_publishes_within_tls() {
     let (hub, cancel) = (served.hub.clone(), served.cancel.clone());
     let config = ca.server_config().unwrap();
     served.tasks.spawn(serve_tls(listener, config, directory, hub, Limits::default(), cancel, no_http));
-    all_of_it_arrives(&served, format!("rtmps://localhost:{port}/app/{}", served.key()), &["-bf", "0"]).await;
+    all_of_it_arrives(&served, format!("rtmps://localhost:{port}/app/{}", served.key()), &["-bf", "0"], 0).await;
 }
 
 #[tokio::test]

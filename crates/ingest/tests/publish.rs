@@ -1,5 +1,7 @@
 //! Publishing over real sockets on loopback: into live, refusals in words, takeover, limits.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 mod support;
 
 use headwater_ingest::Limits;

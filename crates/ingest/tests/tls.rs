@@ -1,5 +1,7 @@
 //! One TLS port for RTMPS and HTTPS, told apart by ALPN and the first bytes, with the local authority's certificate.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 mod support;
 
 use headwater_ingest::ca::LocalCa;

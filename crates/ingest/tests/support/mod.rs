@@ -148,7 +148,6 @@ pub const CLIP_MS: u32 = 2_000;
 pub const CLIP_PICTURES: usize = 30;
 
 impl Clip {
-    #[expect(clippy::disallowed_methods, reason = "the origin of a session's virtual time")]
     pub fn load() -> Self {
         let capture = include_bytes!("../../../rtmp/tests/data/ffmpeg-h264-aac.rtmp");
         let now = std::time::Instant::now();
@@ -176,14 +175,12 @@ impl Clip {
 
     /// The clip again and again; configurations and the end of sequence once at most.
     pub fn repeated(&self, times: u32) -> Vec<(TrackKind, u32, Bytes)> {
-        let is_data = |kind: TrackKind, body: &Bytes| {
-            kind == TrackKind::Audio && body[1] == 1 || kind == TrackKind::Video && body[1] == 1
-        };
+        let is_data = |body: &Bytes| body[1] == 1;
         let config = self.bodies.iter().filter(|(_, _, body)| body[1] == 0).cloned();
         let data = (0..times).flat_map(|time| {
             self.bodies
                 .iter()
-                .filter(move |(kind, _, body)| is_data(*kind, body))
+                .filter(move |(_, _, body)| is_data(body))
                 .map(move |(kind, ms, body)| (*kind, ms + time * CLIP_MS, body.clone()))
         });
         config.chain(data).collect()
