@@ -14,6 +14,7 @@ pub mod metadata;
 pub mod streams;
 pub mod tags;
 
+pub use keys::resolve_key;
 pub use metadata::MetadataRate;
 
 use crate::{Control, Error};

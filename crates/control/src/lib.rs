@@ -17,9 +17,9 @@
 //! | [`stacks`] | providers of the resource types, stack operations |
 //! | [`s3`] | buckets and objects |
 //!
-//! Construction order, which [`Parts`] asks for: the store, then [`credentials::Credentials`] and
-//! [`sessions::Sessions`] (they need only the store), then the rooms that call them (functions, the live hub), then
-//! [`Control`].
+//! Construction order, which [`Parts`] asks for: the store, then what needs only the store (interact, the stacks' engine,
+//! [`credentials::Credentials`], [`sessions::Sessions`]), then the rooms that call those (functions, the live hub), then
+//! [`Control`], then what calls it: [`delivery::Delivery`] for the bus and the stacks' providers.
 
 pub mod broadcasts;
 pub mod credentials;
@@ -40,7 +40,10 @@ pub use error::Error;
 
 use broadcasts::Broadcasts;
 use credentials::Credentials;
+use headwater_functions::Functions;
+use headwater_interact::Interact;
 use headwater_model::Realm;
+use headwater_stacks::Engine;
 use headwater_store::{Blobs, Store};
 use std::sync::Arc;
 
@@ -85,6 +88,12 @@ pub struct Parts {
     pub credentials: Credentials,
     /// Live streams.
     pub broadcasts: Arc<dyn Broadcasts>,
+    /// Processes of functions.
+    pub functions: Functions,
+    /// Polls and answers.
+    pub interact: Interact,
+    /// Stacks; its providers are registered once there is a control that they can call.
+    pub engine: Engine,
 }
 
 /// The operations' view of the server. Cheap to clone.
@@ -135,6 +144,21 @@ impl Control {
     /// Live streams.
     pub fn broadcasts(&self) -> &dyn Broadcasts {
         &*self.0.parts.broadcasts
+    }
+
+    /// Processes of functions.
+    pub fn functions(&self) -> &Functions {
+        &self.0.parts.functions
+    }
+
+    /// Polls and answers.
+    pub fn interact(&self) -> &Interact {
+        &self.0.parts.interact
+    }
+
+    /// Stacks.
+    pub fn engine(&self) -> &Engine {
+        &self.0.parts.engine
     }
 
     pub(crate) fn metadata_rate(&self) -> &ivs::MetadataRate {

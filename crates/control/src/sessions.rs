@@ -6,6 +6,7 @@
 
 use crate::Error;
 use async_trait::async_trait;
+use headwater_interact::Interact;
 use headwater_live::{Journal, JournalError, SessionEvent, SessionEventKind};
 use headwater_model::event::Event;
 use headwater_model::ivs::{Channel, SESSION_DAYS_KEPT, SESSION_EVENTS_MAX, StreamEvent, StreamSession};
@@ -39,17 +40,18 @@ fn detail_type(kind: &SessionEventKind) -> &'static str {
     }
 }
 
-/// Writes what happens to stream sessions. Needs nothing but the store, so it exists before the live hub.
+/// Writes what happens to stream sessions. Needs no control, so it exists before the live hub.
 #[derive(Clone)]
 pub struct Sessions {
     realm: Realm,
     store: Arc<dyn Store>,
+    interact: Interact,
 }
 
 impl Sessions {
-    /// A journal over the store.
-    pub fn new(realm: Realm, store: Arc<dyn Store>) -> Self {
-        Sessions { realm, store }
+    /// A journal over the store, that closes the polls of sessions that end.
+    pub fn new(realm: Realm, store: Arc<dyn Store>, interact: Interact) -> Self {
+        Sessions { realm, store, interact }
     }
 
     /// Region and account of the sessions.
@@ -72,6 +74,7 @@ impl Sessions {
             }
             kinds.push(SessionEventKind::Ended);
             self.write(&session.channel, &session.stream_id, now, &kinds).await?;
+            self.close_polls(&session.channel.arn, &session.stream_id, now).await?;
             tracing::info!(
                 channel = session.channel.arn,
                 stream_session = session.stream_id,
@@ -98,6 +101,11 @@ impl Sessions {
             self.store.commit(batch).await?;
         }
         Ok(old.len())
+    }
+
+    async fn close_polls(&self, channel_arn: &str, stream_id: &str, now: Timestamp) -> Result<(), Error> {
+        self.interact.session_ended(channel_arn, stream_id, now).await?;
+        Ok(())
     }
 
     async fn write(
@@ -164,9 +172,13 @@ impl Sessions {
 #[async_trait]
 impl Journal for Sessions {
     async fn record(&self, event: SessionEvent) -> Result<(), JournalError> {
-        self.write(&event.channel, &event.stream_id, event.at, std::slice::from_ref(&event.kind))
-            .await
-            .map_err(|error| JournalError(Box::new(error)))
+        let failed = |error: Error| JournalError(Box::new(error));
+        let SessionEvent { channel, stream_id, at, kind } = event;
+        self.write(&channel, &stream_id, at, std::slice::from_ref(&kind)).await.map_err(failed)?;
+        if kind == SessionEventKind::Ended {
+            self.close_polls(&channel.arn, &stream_id, at).await.map_err(failed)?;
+        }
+        Ok(())
     }
 }
 

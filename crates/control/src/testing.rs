@@ -6,9 +6,12 @@ use crate::broadcasts::{Broadcasts, LiveStream};
 use crate::credentials::Credentials;
 use crate::{Control, Endpoints, Parts};
 use async_trait::async_trait;
+use headwater_functions::Functions;
+use headwater_interact::Interact;
 use headwater_live::PutCue;
 use headwater_model::ivs::{Channel, StreamHealth};
 use headwater_model::{Realm, Timestamp, id};
+use headwater_stacks::Engine;
 use headwater_store::{Blobs, SqliteStore, Store};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -67,13 +70,25 @@ pub(crate) async fn bench() -> Bench {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().await.unwrap());
     let realm = Realm::default();
     let broadcasts = Arc::new(FakeBroadcasts::default());
+    let credentials = Credentials::new(realm.clone(), Arc::clone(&store));
+    let functions = Functions::new(
+        headwater_functions::Config::new(folder.path(), "http://127.0.0.1:4566", realm.clone()),
+        Arc::clone(&store),
+        Arc::new(credentials.clone()),
+    )
+    .unwrap();
+    let interact = Interact::new(Arc::clone(&store), realm.clone());
+    let engine = Engine::new(Arc::clone(&store), realm.clone(), headwater_stacks::Options::default());
     let control = Control::new(Parts {
-        realm: realm.clone(),
+        realm,
         endpoints: Endpoints::default(),
-        store: Arc::clone(&store),
+        store,
         blobs: Blobs::in_folder(folder.path()).unwrap(),
-        credentials: Credentials::new(realm, store),
+        credentials,
         broadcasts: broadcasts.clone(),
+        functions,
+        interact,
+        engine,
     });
     Bench { control, broadcasts, _folder: folder }
 }

@@ -166,7 +166,7 @@ async fn answer(control: &Control, call: Call) -> Result<Reply, Failure> {
         }
         "PutMetadata" => {
             let channel_arn = input.required("channelArn")?;
-            metadata::put_metadata(control, channel_arn, input.required("metadata")?).await?;
+            metadata::put_metadata(control, channel_arn, input.required("metadata")?, call.now).await?;
             return Ok(Reply::Empty(StatusCode::NO_CONTENT));
         }
         "ListTagsForResource" => json!({"tags": tags::list_tags(control, input.required("resourceArn")?).await?}),

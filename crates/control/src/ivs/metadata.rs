@@ -3,6 +3,7 @@
 use super::channel;
 use crate::{Control, Error};
 use headwater_live::PutCue;
+use headwater_model::Timestamp;
 use headwater_model::ivs::{METADATA_BYTES_MAX, METADATA_CALLS_PER_SECOND};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -41,13 +42,18 @@ impl MetadataRate {
 }
 
 /// Puts a payload into the next part of the channel's stream; returns the cue. The viewers have it when the part
-/// is played, after this returned.
+/// is played, after this returned. A payload that is a question opens a poll.
 ///
 /// # Errors
 /// [`Error::Invalid`] if the payload is empty or has more than [`METADATA_BYTES_MAX`] bytes; [`Error::NotFound`];
 /// [`Error::NotBroadcasting`]; [`Error::Throttled`] if there were [`METADATA_CALLS_PER_SECOND`] calls for the channel in
 /// the last second; [`Error::Store`].
-pub async fn put_metadata(control: &Control, channel_arn: &str, payload: &str) -> Result<PutCue, Error> {
+pub async fn put_metadata(
+    control: &Control,
+    channel_arn: &str,
+    payload: &str,
+    now: Timestamp,
+) -> Result<PutCue, Error> {
     if payload.is_empty() {
         return Err(Error::invalid("metadata may not be empty"));
     }
@@ -65,6 +71,7 @@ pub async fn put_metadata(control: &Control, channel_arn: &str, payload: &str) -
     }
     let cue = control.broadcasts().put_cue(&channel.id, payload.into()).await.ok_or_else(offline)?;
     tracing::debug!(channel = channel_arn, stream_session = cue.stream_id, cue = cue.cue_id, "cue put");
+    control.interact().cue(channel_arn, &cue.stream_id, &cue.cue_id, payload, now).await?;
     Ok(cue)
 }
 

@@ -59,7 +59,7 @@ async fn a_live_channel_is_neither_changed_nor_deleted() {
     let (channel, _) = create_channel(&bench.control, &named("a"), Tags::new(), NOW).await.unwrap();
     for offline in [
         stream(&bench.control, &channel.arn).await.map(|_| ()),
-        put_metadata(&bench.control, &channel.arn, "x").await.map(|_| ()),
+        put_metadata(&bench.control, &channel.arn, "x", NOW).await.map(|_| ()),
         stop_stream(&bench.control, &channel.arn).await,
     ] {
         assert!(matches!(offline, Err(Error::NotBroadcasting { .. })));
@@ -69,13 +69,36 @@ async fn a_live_channel_is_neither_changed_nor_deleted() {
     assert!(matches!(delete_channel(&bench.control, &channel.arn).await, Err(Error::Conflict { .. })));
     assert_eq!(stream(&bench.control, &channel.arn).await.unwrap().1, live);
     assert_eq!(list_streams(&bench.control, None, &PageRequest::default()).unwrap().items, [live]);
-    put_metadata(&bench.control, &channel.arn, "x").await.unwrap();
+    put_metadata(&bench.control, &channel.arn, "x", NOW).await.unwrap();
     assert_eq!(*bench.broadcasts.cues.lock().unwrap(), [(channel.id.clone(), "x".to_string())]);
     stop_stream(&bench.control, &channel.arn).await.unwrap();
     assert_eq!(update_channel(&bench.control, &channel.arn, &named("b")).await.unwrap().name, "b");
     delete_channel(&bench.control, &channel.arn).await.unwrap();
     let gone = stream(&bench.control, &channel.arn).await;
     assert!(matches!(gone, Err(Error::NotFound { kind: "channel", .. })));
+}
+
+#[tokio::test]
+async fn a_question_opens_a_poll_that_ends_with_its_session() {
+    let bench = bench().await;
+    let journal = sessions_journal(&bench.control);
+    let (channel, _) = create_channel(&bench.control, &named("a"), Tags::new(), NOW).await.unwrap();
+    let live = bench.broadcasts.go_live(&channel);
+    let event = |kind| SessionEvent { channel: channel.clone(), stream_id: live.stream_id.clone(), at: NOW, kind };
+    journal.record(event(SessionEventKind::Created)).await.unwrap();
+    let question = r#"{"question":"Which?","answers":["a","b"],"poll_id":"1"}"#;
+    put_metadata(&bench.control, &channel.arn, question, NOW).await.unwrap();
+    put_metadata(&bench.control, &channel.arn, "no question", NOW).await.unwrap();
+    let polls = bench.control.interact().results(Some(&channel.arn)).await.unwrap();
+    assert_eq!(polls.len(), 1);
+    assert_eq!((polls[0].poll.stream_id.as_str(), polls[0].poll.closed_at), (live.stream_id.as_str(), None));
+    journal.record(event(SessionEventKind::Ended)).await.unwrap();
+    let polls = bench.control.interact().results(Some(&channel.arn)).await.unwrap();
+    assert_eq!(polls[0].poll.closed_at, Some(NOW));
+}
+
+fn sessions_journal(control: &Control) -> Sessions {
+    Sessions::new(control.realm().clone(), control.shared_store(), control.interact().clone())
 }
 
 #[tokio::test]
@@ -178,7 +201,7 @@ async fn tags_are_merged_and_checked() {
 #[tokio::test]
 async fn sessions_outlive_their_channel_and_the_latest_comes_first() {
     let bench = bench().await;
-    let journal = Sessions::new(bench.control.realm().clone(), bench.control.shared_store());
+    let journal = sessions_journal(&bench.control);
     let (channel, _) = create_channel(&bench.control, &Settings::default(), Tags::new(), NOW).await.unwrap();
     assert_eq!(list_stream_sessions(&bench.control, &channel.arn, &PageRequest::default()).await.unwrap().items, []);
     for (index, id) in ["st-c", "st-a", "st-b"].into_iter().enumerate() {

@@ -12,7 +12,7 @@ async fn journal() -> (Sessions, Arc<dyn Store>, Channel) {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().await.unwrap());
     let realm = Realm::default();
     let channel = Channel::new(&realm, "Your-Channel", NOW);
-    (Sessions::new(realm, Arc::clone(&store)), store, channel)
+    (Sessions::new(realm.clone(), Arc::clone(&store), Interact::new(Arc::clone(&store), realm)), store, channel)
 }
 
 fn event(channel: &Channel, id: &str, kind: SessionEventKind) -> SessionEvent {
