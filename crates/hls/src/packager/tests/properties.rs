@@ -1,0 +1,1 @@
+//! Whatever an encoder does, the playlist is valid at every revision.

@@ -1,0 +1,344 @@
+//! Named situations.
+
+use super::encoder::{Encoder, events, moof};
+use super::*;
+use headwater_media::{Cue, CueOwner, Keyframe, StreamMetadata};
+
+fn cue(id: &str) -> Cue {
+    Cue { id: id.into(), payload: format!("{{\"q\":\"{id}\"}}"), owner: CueOwner::OutOfBand }
+}
+
+#[test]
+fn thirty_frames_low_latency() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder::default().run(7_500));
+    insta::assert_snapshot!("thirty_frames_low_latency", stage.viewer.text());
+    insta::assert_snapshot!(
+        "thirty_frames_multivariant",
+        playlist::multivariant(stage.viewer.snapshot(), "/media/e/source/media.m3u8")
+    );
+}
+
+#[test]
+fn twenty_nine_ninety_seven_normal_latency_ended() {
+    let mut stage = Stage::new(Latency::Normal);
+    stage.configure();
+    stage.run(Encoder { rate_millis: 29_970, delay_ms: 67, ..Encoder::default() }.run(5_000));
+    stage.end();
+    insta::assert_snapshot!("ntsc_normal_latency_ended", stage.viewer.text());
+}
+
+#[test]
+fn a_long_window_slides_and_a_delta_leaves_out_what_is_old() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder::default().run(40_000));
+    insta::assert_snapshot!("delta_update", playlist::media(stage.viewer.snapshot(), Delta::Skip));
+    let snapshot = stage.viewer.snapshot();
+    assert_eq!(snapshot.segments.len(), 9, "eight listed, one retired");
+    assert!(snapshot.segment(snapshot.segments[0].msn()).is_some());
+    assert!(snapshot.segment(0).is_none());
+}
+
+#[test]
+fn nothing_is_published_before_the_first_segment_is_complete() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder::default().run(1_990));
+    assert!(stage.viewer.snapshots.is_empty());
+    assert_eq!(stage.packager.handle_cue(cue("early")), Err(super::super::Error::NotLive));
+    stage.end();
+    assert!(stage.viewer.snapshots.is_empty());
+}
+
+#[test]
+fn ten_second_gops_are_cut_at_six_seconds_and_begin_at_keyframes_again() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder { gop: 300, ..Encoder::default() }.run(25_000));
+    let snapshot = stage.viewer.snapshot();
+    assert_eq!(snapshot.target_duration_s(), 6);
+    assert!(!playlist::multivariant(snapshot, "m").contains("INDEPENDENT"));
+    let independent: Vec<bool> = snapshot.segments.iter().map(|s| s.independent()).collect();
+    assert_eq!(independent, [true, false, true, false]);
+}
+
+#[test]
+fn four_second_gops_make_four_second_segments() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder { gop: 120, ..Encoder::default() }.run(13_000));
+    let snapshot = stage.viewer.snapshot();
+    assert_eq!(snapshot.target_duration_s(), 4);
+    assert!(snapshot.segments.iter().all(|s| s.independent() && s.duration_us() == 4_000_000));
+}
+
+#[test]
+fn half_second_gops_make_two_second_segments() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder { gop: 15, ..Encoder::default() }.run(9_000));
+    let snapshot = stage.viewer.snapshot();
+    assert!(snapshot.segments.iter().all(|s| s.duration_us() == 2_000_000));
+    // Keyframes within a segment begin a part.
+    assert!(snapshot.segments[0].parts().iter().filter(|part| part.independent()).count() == 4);
+}
+
+#[test]
+fn sound_alone_is_packaged_on_its_frames() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.packager.handle_track(audio_track());
+    stage.run(Encoder { video: false, ..Encoder::default() }.run(9_000));
+    let snapshot = stage.viewer.snapshot();
+    assert_eq!(snapshot.part_target_ms(), 192);
+    assert!(snapshot.video().is_none());
+    let text = playlist::multivariant(snapshot, "m");
+    assert!(text.contains("CODECS=\"mp4a.40.2\"\n"), "{text}");
+    stage.end();
+    assert_eq!(stage.viewer.seen, stage.sent);
+}
+
+#[test]
+fn pictures_that_come_later_join_with_a_discontinuity() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.packager.handle_track(audio_track());
+    let audio = Encoder { video: false, ..Encoder::default() };
+    let steps = audio.run(12_000);
+    let video = Encoder { audio: false, start_ms: 6_000, first_number: 10_000, ..Encoder::default() };
+    let mut steps: Vec<_> = steps
+        .into_iter()
+        .chain(video.run(6_000).into_iter().map(|step| Step { wall_ms: step.wall_ms + 5_000, ..step }))
+        .collect();
+    steps.sort_by_key(|step| step.wall_ms);
+    for step in steps {
+        if step.unit.kind == TrackKind::Video {
+            stage.packager.handle_track(video_track(0));
+        }
+        stage.unit(step.unit, step.wall_ms);
+    }
+    let text = stage.viewer.text();
+    assert!(text.contains("#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-1.mp4\"\n"), "{text}");
+    assert!(stage.viewer.snapshot().video().is_some());
+}
+
+#[test]
+fn video_alone_has_one_track() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.packager.handle_track(video_track(0));
+    stage.run(Encoder { audio: false, ..Encoder::default() }.run(7_000));
+    let part = stage.viewer.snapshot().part(Position { msn: 1, part: 2 }).unwrap();
+    assert_eq!(moof(part).traf.len(), 1);
+    stage.end();
+    assert_eq!(stage.viewer.seen, stage.sent);
+}
+
+#[test]
+fn decode_times_run_on_without_gaps_or_overlaps() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder { rate_millis: 29_970, delay_ms: 80, ..Encoder::default() }.run(9_000));
+    let snapshot = stage.viewer.snapshot();
+    let mut ends: BTreeMap<u32, u64> = BTreeMap::new();
+    for segment in &snapshot.segments {
+        for part in segment.parts() {
+            for traf in moof(part).traf {
+                let base = traf.tfdt.unwrap().base_media_decode_time;
+                if let Some(end) = ends.get(&traf.tfhd.track_id) {
+                    assert_eq!(*end, base, "track {}", traf.tfhd.track_id);
+                }
+                let default = traf.tfhd.default_sample_duration;
+                let durations = traf.trun[0].samples.iter().map(|sample| sample.duration.or(default).unwrap());
+                let length: u32 = durations.sum();
+                ends.insert(traf.tfhd.track_id, base + u64::from(length));
+            }
+        }
+    }
+    assert_eq!(ends.len(), 2);
+}
+
+#[test]
+fn a_cue_rides_in_the_next_part_with_the_time_of_its_first_picture() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    let steps = Encoder { delay_ms: 80, ..Encoder::default() }.run(8_000);
+    let mut promised = None;
+    for step in steps {
+        if promised.is_none() && step.wall_ms >= 4_100 {
+            promised = Some(stage.packager.handle_cue(cue("c1")).unwrap());
+        }
+        stage.unit(step.unit, step.wall_ms);
+    }
+    // It came 100 ms into the part that began at 4.0 s; the next begins at 4.2 s.
+    let snapshot = stage.viewer.snapshot();
+    let [range] = snapshot.cues() else { panic!("expected one cue") };
+    assert_eq!(range.position, Position { msn: 2, part: 1 });
+    let part = snapshot.part(range.position).unwrap();
+    let [event] = &events(part)[..] else { panic!("expected one event") };
+    assert_eq!(event.message_data, cue("c1").id3());
+    // 1000 ms at the start of the encoder's clock, 4200 ms, 80 ms of reordering.
+    assert_eq!(event.presentation_time, mp4_atom::EmsgTimestamp::Absolute((1_000 + 4_200 + 80) * 90));
+    let first = &moof(part).traf[0];
+    let first_pts =
+        first.tfdt.as_ref().unwrap().base_media_decode_time as i64 + first.trun[0].samples.get(0).unwrap().cts.unwrap();
+    assert_eq!(first_pts, (1_000 + 4_200 + 80) * 90);
+    assert_eq!(range.start, START.plus_ms(4_200));
+    assert_eq!(promised, Some(range.start));
+    let line = stage.viewer.text().lines().find(|line| line.contains("DATERANGE")).unwrap().to_owned();
+    assert_eq!(
+        line,
+        "#EXT-X-DATERANGE:ID=\"c1\",CLASS=\"metadata.live-video.net\",START-DATE=\"2026-11-24T05:29:46.323Z\",\
+         DURATION=0.0,X-HEADWATER-PAYLOAD=\"eyJxIjoiYzEifQ==\""
+    );
+}
+
+#[test]
+fn cues_leave_with_their_segment_and_too_many_are_refused() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    let steps = Encoder::default().run(30_000);
+    let (early, late) = steps.split_at(steps.len() / 6);
+    stage.run(early.to_vec());
+    for number in 0..super::super::CUES_WAITING_MAX {
+        stage.packager.handle_cue(cue(&format!("c{number}"))).unwrap();
+    }
+    assert_eq!(stage.packager.handle_cue(cue("c")), Err(super::super::Error::CuesFull));
+    stage.run(late.to_vec());
+    assert_eq!(stage.viewer.snapshot().cues().len(), 0);
+}
+
+#[test]
+fn a_cue_put_while_the_encoder_is_away_comes_with_its_return() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder::default().run(5_000));
+    stage.packager.discontinuity();
+    stage.look();
+    stage.packager.handle_cue(cue("away")).unwrap();
+    stage.run(
+        Encoder { start_ms: 15_000, first_number: 10_000, ..Encoder::default() }
+            .run(3_000)
+            .into_iter()
+            .map(|step| Step { wall_ms: step.wall_ms + 14_000, ..step }),
+    );
+    let [range] = stage.viewer.snapshot().cues() else { panic!("expected one cue") };
+    assert_eq!(range.start, START.plus_ms(14_000));
+}
+
+#[test]
+fn a_reconnect_is_one_discontinuity_and_no_frame_is_lost() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder::default().run(5_000));
+    stage.packager.new_source();
+    stage.look();
+    stage.configure();
+    let again = Encoder { start_ms: 12_000, first_number: 10_000, ..Encoder::default() };
+    stage.run(again.run(5_000).into_iter().map(|step| Step { wall_ms: step.wall_ms + 11_000, ..step }));
+    stage.end();
+    let text = stage.viewer.text();
+    assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    assert_eq!(text.matches("#EXT-X-MAP").count(), 1, "the same tracks use the same init segment");
+    // Sound right at the cut is the only thing that may go.
+    assert_eq!(stage.viewer.seen[&1], stage.sent[&1]);
+    assert!(stage.sent[&2].len() - stage.viewer.seen[&2].len() <= 3);
+    insta::assert_snapshot!("reconnect", text);
+}
+
+#[test]
+fn changed_parameter_sets_make_a_new_init_segment_at_the_keyframe() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    for step in Encoder::default().run(9_000) {
+        if step.unit.kind == TrackKind::Video && step.unit.keyframe == Keyframe::Yes && step.wall_ms == 4_000 {
+            stage.packager.handle_track(video_track(1));
+        }
+        stage.unit(step.unit, step.wall_ms);
+    }
+    stage.end();
+    let snapshot = stage.viewer.snapshot();
+    assert_ne!(snapshot.init(0), snapshot.init(1));
+    assert_eq!(snapshot.segments.iter().map(|s| s.init()).collect::<Vec<_>>(), [0, 0, 1, 1, 1]);
+    assert_eq!(stage.viewer.seen[&1], stage.sent[&1]);
+    assert_eq!(stage.viewer.text().matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+}
+
+#[test]
+fn a_pause_of_the_encoder_keeps_the_playlist_valid() {
+    for pause_ms in [250, 700, 1_900, 3_500, 5_000, 60_000] {
+        let mut stage = Stage::new(Latency::Low);
+        stage.configure();
+        stage.run(Encoder::default().run(5_000));
+        // Sound goes on in the first three cases, else the video would be thought to have stalled.
+        let after = Encoder { start_ms: 6_000 + pause_ms, gop: 15, first_number: 10_000, ..Encoder::default() };
+        let moved = |step: Step| Step { wall_ms: step.wall_ms + 5_000 + pause_ms, ..step };
+        stage.run(after.run(4_000).into_iter().map(moved));
+        stage.end();
+        assert_eq!(stage.viewer.seen[&1], stage.sent[&1], "after {pause_ms} ms");
+    }
+}
+
+#[test]
+fn pictures_that_stop_leave_the_sound_until_they_return() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    for step in Encoder::default().run(20_000) {
+        let frozen = (6_000..14_000).contains(&step.wall_ms) && step.unit.kind == TrackKind::Video;
+        if !frozen {
+            stage.unit(step.unit, step.wall_ms);
+        }
+    }
+    stage.end();
+    assert_eq!(stage.viewer.text().matches("#EXT-X-DISCONTINUITY\n").count(), 2);
+    assert!(stage.viewer.seen[&2].len() * 100 >= stage.sent[&2].len() * 97);
+}
+
+#[test]
+fn announced_rates_are_believed_if_they_agree() {
+    let announced = |millis| StreamMetadata {
+        frame_rate_millis: Some(millis),
+        video_bitrate: Some(2_500_000),
+        audio_bitrate: Some(160_000),
+        ..StreamMetadata::default()
+    };
+    for (millis, written) in [(29_970, "FRAME-RATE=29.970"), (60_000, "FRAME-RATE=30.")] {
+        let mut stage = Stage::new(Latency::Low);
+        stage.configure();
+        stage.packager.handle_metadata(&announced(millis));
+        stage.run(Encoder { rate_millis: 29_970, ..Encoder::default() }.run(6_000));
+        let text = playlist::multivariant(stage.viewer.snapshot(), "m");
+        assert!(text.contains("BANDWIDTH=2660000,"), "{text}");
+        let measured = text.contains("FRAME-RATE=29.9");
+        assert!(text.contains(written) || measured, "{text}");
+    }
+}
+
+#[test]
+fn a_segment_has_a_largest_size() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    let mut unit = Encoder::default().run(100).remove(0).unit;
+    unit.kind = TrackKind::Video;
+    unit.keyframe = Keyframe::Yes;
+    unit.data = vec![0; 4 * 1024 * 1024].into();
+    let refused = (0..20).find_map(|_| stage.packager.handle_unit(unit.clone(), START).err());
+    assert!(matches!(refused, Some(super::super::Error::SegmentTooLarge { .. })));
+}
+
+#[test]
+fn blocking_reload_knows_what_is_ready_what_comes_and_what_is_wrong() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder::default().run(7_500));
+    let snapshot = stage.viewer.snapshot();
+    // Segments 0 to 2 are closed; 3 began at 6.0 s and has parts 0 to 6.
+    assert_eq!(snapshot.next(), Position { msn: 3, part: 7 });
+    assert_eq!(snapshot.reach(2, None), Reach::Ready);
+    assert_eq!(snapshot.reach(2, Some(99)), Reach::Ready);
+    assert_eq!(snapshot.reach(3, None), Reach::Pending);
+    assert_eq!(snapshot.reach(3, Some(6)), Reach::Ready);
+    assert_eq!(snapshot.reach(3, Some(7)), Reach::Pending);
+    assert_eq!(snapshot.reach(3, Some(40)), Reach::TooFar);
+    assert_eq!(snapshot.reach(4, Some(0)), Reach::Pending);
+    assert_eq!(snapshot.reach(5, None), Reach::TooFar);
+}
