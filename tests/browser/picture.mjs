@@ -75,12 +75,13 @@ export function watch({ columns, fps }) {
     if (!poll) return;
     new MutationObserver(() => {
       if (poll.hidden) return;
+      const { currentTime } = video;
       // Painted with the next frame of the page; what the video shows is read there.
       requestAnimationFrame(() => {
         picture.shown.push({
           question: document.getElementById("poll-question").textContent,
           cueTime: Number(poll.dataset.mediaTime),
-          currentTime: video.currentTime,
+          currentTime,
           number: read(video),
         });
       });
