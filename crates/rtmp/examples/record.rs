@@ -16,12 +16,7 @@ fn main() -> Result<(), Error> {
     };
     let (mut socket, _) = TcpListener::bind(address)?.accept()?;
     let mut file = std::fs::File::create(path)?;
-    let mut server = Server::new(
-        Instant::now(),
-        1,
-        Deadlines::default(),
-        Capabilities::default(),
-    );
+    let mut server = Server::new(Instant::now(), 1, Deadlines::default(), Capabilities::default());
     let mut buffer = [0; 65536];
     loop {
         let length = socket.read(&mut buffer)?;
@@ -29,9 +24,7 @@ fn main() -> Result<(), Error> {
             return Ok(());
         }
         file.write_all(&buffer[..length])?;
-        server
-            .handle_input(Instant::now(), &buffer[..length])
-            .map_err(Error::other)?;
+        server.handle_input(Instant::now(), &buffer[..length]).map_err(Error::other)?;
         while let Some(event) = server.poll_event() {
             match event {
                 Event::PublishRequested(_) => server.accept(Instant::now()),

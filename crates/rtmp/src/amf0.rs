@@ -101,10 +101,7 @@ impl Object {
 
     /// The first value of that name.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// Names and values in the order of the wire.
@@ -340,9 +337,7 @@ mod tests {
 
     fn values() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
-            any::<f64>()
-                .prop_filter("NaN is not equal to itself", |n| !n.is_nan())
-                .prop_map(Value::Number),
+            any::<f64>().prop_filter("NaN is not equal to itself", |n| !n.is_nan()).prop_map(Value::Number),
             any::<bool>().prop_map(Value::Boolean),
             ".{0,12}".prop_map(Value::String),
             Just(Value::Null),
@@ -352,9 +347,7 @@ mod tests {
         leaf.prop_recursive(4, 48, 6, |inner| {
             let pairs = prop::collection::vec(("[a-zA-Z]{1,8}", inner.clone()), 0..6);
             prop_oneof![
-                pairs
-                    .clone()
-                    .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+                pairs.clone().prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
                 pairs.prop_map(|pairs| Value::EcmaArray(pairs.into_iter().collect())),
                 prop::collection::vec(inner, 0..6).prop_map(Value::StrictArray),
             ]
@@ -397,20 +390,12 @@ mod tests {
     #[test]
     fn a_million_nulls_are_refused_early() {
         assert_eq!(decode_all(&vec![NULL; 1 << 20]), Err(Error::TooManyValues));
-        assert_eq!(
-            decode_all(&[STRICT_ARRAY, 0xFF, 0xFF, 0xFF, 0xFF]),
-            Err(Error::TooManyValues)
-        );
+        assert_eq!(decode_all(&[STRICT_ARRAY, 0xFF, 0xFF, 0xFF, 0xFF]), Err(Error::TooManyValues));
     }
 
     #[test]
     fn a_long_string_is_refused_by_its_length_alone() {
-        assert_eq!(
-            decode_all(&[LONG_STRING, 0x7F, 0, 0, 0]),
-            Err(Error::StringTooLong {
-                length: 0x7F00_0000
-            })
-        );
+        assert_eq!(decode_all(&[LONG_STRING, 0x7F, 0, 0, 0]), Err(Error::StringTooLong { length: 0x7F00_0000 }));
     }
 
     #[test]

@@ -135,11 +135,7 @@ impl Client {
 
     /// Bytes for the server.
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
-        if self.out.is_empty() {
-            None
-        } else {
-            Some(self.out.split().freeze())
-        }
+        if self.out.is_empty() { None } else { Some(self.out.split().freeze()) }
     }
 
     /// Queues `onMetaData`.
@@ -147,17 +143,8 @@ impl Client {
     /// # Errors
     /// It is longer than a message can be.
     pub fn send_metadata(&mut self, metadata: Object) -> Result<(), Error> {
-        let values = [
-            Value::from("@setDataFrame"),
-            Value::from("onMetaData"),
-            Value::EcmaArray(metadata),
-        ];
-        self.send_values(
-            ChunkStreamId::STREAM,
-            self.message_stream,
-            Kind::Data,
-            &values,
-        )
+        let values = [Value::from("@setDataFrame"), Value::from("onMetaData"), Value::EcmaArray(metadata)];
+        self.send_values(ChunkStreamId::STREAM, self.message_stream, Kind::Data, &values)
     }
 
     /// Queues the body of an FLV video tag.
@@ -165,13 +152,7 @@ impl Client {
     /// # Errors
     /// It is longer than a message can be.
     pub fn send_video(&mut self, timestamp_ms: u32, body: Bytes) -> Result<(), Error> {
-        self.send(
-            ChunkStreamId::VIDEO,
-            self.message_stream,
-            Kind::Video,
-            timestamp_ms,
-            body,
-        )
+        self.send(ChunkStreamId::VIDEO, self.message_stream, Kind::Video, timestamp_ms, body)
     }
 
     /// Queues the body of an FLV audio tag.
@@ -179,13 +160,7 @@ impl Client {
     /// # Errors
     /// It is longer than a message can be.
     pub fn send_audio(&mut self, timestamp_ms: u32, body: Bytes) -> Result<(), Error> {
-        self.send(
-            ChunkStreamId::AUDIO,
-            self.message_stream,
-            Kind::Audio,
-            timestamp_ms,
-            body,
-        )
+        self.send(ChunkStreamId::AUDIO, self.message_stream, Kind::Audio, timestamp_ms, body)
     }
 
     /// Queues the clean end: FCUnpublish and deleteStream.
@@ -201,13 +176,7 @@ impl Client {
 
     fn connect(&mut self) -> Result<(), Error> {
         let size = Bytes::copy_from_slice(&self.options.chunk_size.to_be_bytes());
-        self.send(
-            ChunkStreamId::CONTROL,
-            MessageStreamId(0),
-            Kind::SetChunkSize,
-            0,
-            size,
-        )?;
+        self.send(ChunkStreamId::CONTROL, MessageStreamId(0), Kind::SetChunkSize, 0, size)?;
         self.writer.set_chunk_size(self.options.chunk_size)?;
         let mut properties = Object::new()
             .with("app", self.options.app.as_str())
@@ -215,12 +184,7 @@ impl Client {
             .with("flashVer", "FMLE/3.0 (compatible; headwater)")
             .with("tcUrl", self.options.tc_url.as_str());
         if !self.options.four_ccs.is_empty() {
-            let list = self
-                .options
-                .four_ccs
-                .iter()
-                .map(|four_cc| Value::from(four_cc.as_str()))
-                .collect();
+            let list = self.options.four_ccs.iter().map(|four_cc| Value::from(four_cc.as_str())).collect();
             properties = properties.with("fourCcList", Value::StrictArray(list));
         }
         self.call("connect", CONNECT, &[Value::Object(properties)])
@@ -232,11 +196,7 @@ impl Client {
         let transaction = values.get(1).and_then(Value::as_number).unwrap_or(0.0);
         let key = || Value::from(self.options.name.expose());
         if name == "_result" && transaction == CONNECT {
-            let properties = values
-                .get(2)
-                .and_then(Value::as_object)
-                .cloned()
-                .unwrap_or_default();
+            let properties = values.get(2).and_then(Value::as_object).cloned().unwrap_or_default();
             self.events.push_back(Event::Connected(properties));
             let key = key();
             self.call("releaseStream", RELEASE_STREAM, &[Value::Null, key.clone()])?;
@@ -245,57 +205,31 @@ impl Client {
         }
         if name == "_result" && transaction == CREATE_STREAM {
             // Saturates for numbers that are no id; the server then ignores what we send there.
-            self.message_stream =
-                MessageStreamId(values.get(3).and_then(Value::as_number).unwrap_or(0.0) as u32);
-            let values = [
-                Value::from("publish"),
-                Value::Number(PUBLISH),
-                Value::Null,
-                key(),
-                Value::from("live"),
-            ];
-            return self.send_values(
-                ChunkStreamId::STREAM,
-                self.message_stream,
-                Kind::Command,
-                &values,
-            );
+            self.message_stream = MessageStreamId(values.get(3).and_then(Value::as_number).unwrap_or(0.0) as u32);
+            let values = [Value::from("publish"), Value::Number(PUBLISH), Value::Null, key(), Value::from("live")];
+            return self.send_values(ChunkStreamId::STREAM, self.message_stream, Kind::Command, &values);
         }
         if name != "onStatus" && name != "_error" {
             return Ok(());
         }
         let information = values.get(3).and_then(Value::as_object);
         let text = |name: &str| {
-            information
-                .and_then(|object| object.get(name))
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
+            information.and_then(|object| object.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
         let event = match (text("level").as_str(), text("code").as_str()) {
             ("status", "NetStream.Publish.Start") => Event::Publishing,
             ("status", "NetStream.Unpublish.Success") => Event::Unpublished,
             ("status", _) => return Ok(()),
-            (_, code) => Event::Refused {
-                code: code.to_owned(),
-                description: text("description"),
-            },
+            (_, code) => Event::Refused { code: code.to_owned(), description: text("description") },
         };
         self.events.push_back(event);
         Ok(())
     }
 
     fn call(&mut self, name: &str, transaction: f64, arguments: &[Value]) -> Result<(), Error> {
-        let values: Vec<_> = [Value::from(name), Value::Number(transaction)]
-            .into_iter()
-            .chain(arguments.iter().cloned())
-            .collect();
-        self.send_values(
-            ChunkStreamId::COMMAND,
-            MessageStreamId(0),
-            Kind::Command,
-            &values,
-        )
+        let values: Vec<_> =
+            [Value::from(name), Value::Number(transaction)].into_iter().chain(arguments.iter().cloned()).collect();
+        self.send_values(ChunkStreamId::COMMAND, MessageStreamId(0), Kind::Command, &values)
     }
 
     fn send_values(
@@ -318,12 +252,7 @@ impl Client {
         timestamp_ms: u32,
         body: Bytes,
     ) -> Result<(), Error> {
-        let message = Message {
-            timestamp_ms,
-            kind,
-            message_stream,
-            body,
-        };
+        let message = Message { timestamp_ms, kind, message_stream, body };
         Ok(self.writer.write(id, &message, &mut self.out)?)
     }
 }

@@ -36,11 +36,7 @@ pub enum Progress {
 impl ServerHandshake {
     /// `seed` makes the bytes of S1; they need not be secret, only different from one connection to the next.
     pub fn new(seed: u64) -> Self {
-        ServerHandshake {
-            received: Vec::new(),
-            step: ServerStep::Hello,
-            seed,
-        }
+        ServerHandshake { received: Vec::new(), step: ServerStep::Hello, seed }
     }
 
     /// Takes bytes from the front of `input`, appends replies to `out`.
@@ -90,9 +86,7 @@ impl ClientHandshake {
     pub fn start(seed: u64, out: &mut BytesMut) -> Self {
         out.put_u8(VERSION);
         put_packet(seed, out);
-        ClientHandshake {
-            received: Vec::new(),
-        }
+        ClientHandshake { received: Vec::new() }
     }
 
     /// Takes bytes from the front of `input`, appends C2 to `out` at the end.
@@ -150,17 +144,11 @@ mod tests {
         let mut server = ServerHandshake::new(9);
         assert_eq!(to_server.len(), 1 + PACKET_BYTES);
         for byte in to_server.split() {
-            assert_eq!(
-                server.read(&mut &[byte][..], &mut to_client),
-                Ok(Progress::Pending)
-            );
+            assert_eq!(server.read(&mut &[byte][..], &mut to_client), Ok(Progress::Pending));
         }
         assert_eq!(to_client.len(), 1 + 2 * PACKET_BYTES);
         let sent = to_client.split();
-        assert_eq!(
-            client.read(&mut &sent[..], &mut to_server),
-            Ok(Progress::Done)
-        );
+        assert_eq!(client.read(&mut &sent[..], &mut to_server), Ok(Progress::Done));
         assert_eq!(to_server[..], sent[1..=PACKET_BYTES], "C2 repeats S1");
         to_server.extend_from_slice(b"next");
         let sent = to_server.split();
@@ -185,11 +173,7 @@ mod tests {
         let mut out = BytesMut::new();
         let progress = ServerHandshake::new(1).read(&mut &hello[..], &mut out);
         assert_eq!(progress, Ok(Progress::Pending));
-        assert_eq!(
-            out[5..9],
-            [0, 0, 0, 0],
-            "S1 has no version: the client falls back"
-        );
+        assert_eq!(out[5..9], [0, 0, 0, 0], "S1 has no version: the client falls back");
         assert_eq!(out[1 + PACKET_BYTES..], hello[1..], "S2 repeats C1");
     }
 }

@@ -114,12 +114,7 @@ pub(crate) fn aggregated(aggregate: &Message) -> impl Iterator<Item = Message> {
         let body = rest.slice(TAG_HEADER..TAG_HEADER + length);
         rest = rest.slice((TAG_HEADER + length + PREVIOUS_LENGTH).min(rest.len())..);
         let offset_ms = tag_ms.wrapping_sub(*first_ms.get_or_insert(tag_ms));
-        Some(Message {
-            timestamp_ms: base_ms.wrapping_add(offset_ms),
-            kind,
-            message_stream,
-            body,
-        })
+        Some(Message { timestamp_ms: base_ms.wrapping_add(offset_ms), kind, message_stream, body })
     })
 }
 
@@ -152,15 +147,10 @@ mod tests {
             message_stream: MessageStreamId(1),
             body: body.into(),
         };
-        let parts: Vec<_> = aggregated(&aggregate)
-            .map(|m| (m.timestamp_ms, m.kind, m.body))
-            .collect();
+        let parts: Vec<_> = aggregated(&aggregate).map(|m| (m.timestamp_ms, m.kind, m.body)).collect();
         assert_eq!(
             parts,
-            [
-                (7000, Kind::Video, Bytes::from_static(b"video")),
-                (7020, Kind::Audio, Bytes::from_static(b"a"))
-            ]
+            [(7000, Kind::Video, Bytes::from_static(b"video")), (7020, Kind::Audio, Bytes::from_static(b"a"))]
         );
     }
 }

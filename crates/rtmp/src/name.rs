@@ -40,10 +40,7 @@ impl fmt::Debug for PublishName {
     // Values of a query may be credentials too, and the app is the key if its owner forgot the app.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.query.iter().map(|(name, _)| name).collect();
-        f.debug_struct("PublishName")
-            .field("key", &self.key)
-            .field("query", &names)
-            .finish_non_exhaustive()
+        f.debug_struct("PublishName").field("key", &self.key).field("query", &names).finish_non_exhaustive()
     }
 }
 
@@ -64,29 +61,19 @@ impl PublishName {
         let (name_path, name_query) = split_query(name);
         let mut app_segments = segments(app_path);
         let app = app_segments.next().unwrap_or_default();
-        let key = segments(name_path)
-            .last()
-            .or_else(|| app_segments.last())
-            .unwrap_or_default();
+        let key = segments(name_path).last().or_else(|| app_segments.last()).unwrap_or_default();
         let query = [name_query, app_query]
             .into_iter()
             .flat_map(|query| form_urlencoded::parse(query.as_bytes()))
             .take(QUERY_PARAMETERS_MAX)
             .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
             .collect();
-        Ok(PublishName {
-            app: app.to_owned(),
-            key: StreamKey::new(key),
-            query,
-        })
+        Ok(PublishName { app: app.to_owned(), key: StreamKey::new(key), query })
     }
 
     /// The first value of that parameter.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -132,22 +119,14 @@ mod tests {
             ("app?x=1", "KEY?priority=3"),
         ] {
             let parsed = PublishName::parse(app, name).expect("short");
-            assert_eq!(
-                (parsed.app.as_str(), parsed.key.expose()),
-                ("app", "KEY"),
-                "{app} {name}"
-            );
+            assert_eq!((parsed.app.as_str(), parsed.key.expose()), ("app", "KEY"), "{app} {name}");
         }
-        assert_eq!(
-            PublishName::parse("app", "").expect("short").key.expose(),
-            ""
-        );
+        assert_eq!(PublishName::parse("app", "").expect("short").key.expose(), "");
     }
 
     #[test]
     fn the_query_is_decoded_and_the_names_come_first() {
-        let parsed =
-            PublishName::parse("app?x=2&priority=9", "KEY?priority=1&a%20b=c+d").expect("short");
+        let parsed = PublishName::parse("app?x=2&priority=9", "KEY?priority=1&a%20b=c+d").expect("short");
         assert_eq!(parsed.parameter("priority"), Some("1"));
         assert_eq!(parsed.parameter("a b"), Some("c d"));
         assert_eq!(parsed.parameter("x"), Some("2"));
@@ -158,27 +137,14 @@ mod tests {
     fn neither_key_nor_query_is_printed() {
         let parsed = PublishName::parse("app", "sk_secret?token=hush").expect("short");
         let printed = format!("{parsed:?}");
-        assert!(
-            printed.contains("token") && !printed.contains("hush") && !printed.contains("secret"),
-            "{printed}"
-        );
+        assert!(printed.contains("token") && !printed.contains("hush") && !printed.contains("secret"), "{printed}");
     }
 
     #[test]
     fn a_name_of_any_length_costs_little() {
         let name = "k".repeat(PUBLISH_NAME_BYTES_MAX);
-        assert_eq!(
-            PublishName::parse("app", &name),
-            Err(Error::TooLong {
-                length: PUBLISH_NAME_BYTES_MAX + 3
-            })
-        );
-        let many: String = std::iter::once("KEY?".to_owned())
-            .chain((0..100).map(|i| format!("p{i}&")))
-            .collect();
-        assert_eq!(
-            PublishName::parse("app", &many).expect("short").query.len(),
-            QUERY_PARAMETERS_MAX
-        );
+        assert_eq!(PublishName::parse("app", &name), Err(Error::TooLong { length: PUBLISH_NAME_BYTES_MAX + 3 }));
+        let many: String = std::iter::once("KEY?".to_owned()).chain((0..100).map(|i| format!("p{i}&"))).collect();
+        assert_eq!(PublishName::parse("app", &many).expect("short").query.len(), QUERY_PARAMETERS_MAX);
     }
 }

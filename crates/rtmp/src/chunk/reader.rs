@@ -3,8 +3,7 @@
 use super::{ChunkStreamId, EXTENDED, Error, chunk_size};
 use crate::limits::{
     BODY_RESERVE_BYTES_MAX, CHUNK_SIZE_INITIAL, CHUNK_STREAMS_MAX, COMMAND_MESSAGE_BYTES_MAX,
-    CONTROL_MESSAGE_BYTES_MAX, GUEST_PENDING_BYTES_MAX, MEDIA_MESSAGE_BYTES_MAX,
-    PUBLISHER_PENDING_BYTES_MAX,
+    CONTROL_MESSAGE_BYTES_MAX, GUEST_PENDING_BYTES_MAX, MEDIA_MESSAGE_BYTES_MAX, PUBLISHER_PENDING_BYTES_MAX,
 };
 use crate::message::{Kind, Message, MessageStreamId};
 use bytes::{Bytes, BytesMut};
@@ -100,10 +99,7 @@ impl Reader {
 
     /// Forgets the unfinished message of a chunk stream.
     pub fn abort(&mut self, id: ChunkStreamId) {
-        if let Some(place) = self
-            .chunk_streams
-            .iter()
-            .position(|stream| stream.id == id.0)
+        if let Some(place) = self.chunk_streams.iter().position(|stream| stream.id == id.0)
             && self.chunk_streams[place].body.take().is_some()
         {
             self.pending -= self.chunk_streams[place].length;
@@ -112,11 +108,7 @@ impl Reader {
 
     /// Bytes that unfinished messages hold in memory.
     pub fn allocated_bytes(&self) -> usize {
-        self.chunk_streams
-            .iter()
-            .filter_map(|stream| stream.body.as_ref())
-            .map(BytesMut::capacity)
-            .sum()
+        self.chunk_streams.iter().filter_map(|stream| stream.body.as_ref()).map(BytesMut::capacity).sum()
     }
 
     /// Takes bytes from the front of `input` until a message is whole (`Some`) or nothing is left (`None`).
@@ -239,8 +231,7 @@ impl Reader {
                 header.length = u32::from_be_bytes([0, *l0, *l1, *l2]) as usize;
                 header.kind = Kind::from(*kind);
                 if let [s0, s1, s2, s3] = fields {
-                    header.message_stream =
-                        MessageStreamId(u32::from_le_bytes([*s0, *s1, *s2, *s3]));
+                    header.message_stream = MessageStreamId(u32::from_le_bytes([*s0, *s1, *s2, *s3]));
                 }
             }
         }
@@ -251,8 +242,7 @@ impl Reader {
             let field = u32::from_be_bytes(*field);
             // "Extended Timestamp" says that format 3 repeats it. Some senders leave it out, some repeat the absolute time:
             // the value tells, and four bytes of payload look like it once in four billion chunks.
-            let repeated =
-                known.is_some_and(|stream| field == stream.field || field == stream.timestamp_ms);
+            let repeated = known.is_some_and(|stream| field == stream.field || field == stream.timestamp_ms);
             if format < 3 {
                 header.field = field;
                 rest = after;
@@ -266,11 +256,7 @@ impl Reader {
 
     /// Applies a header. Returns the chunk to read: place of its chunk stream, bytes of payload.
     fn begin(&mut self, header: &Header) -> Result<(usize, usize), Error> {
-        let place = match self
-            .chunk_streams
-            .iter()
-            .position(|stream| stream.id == header.id)
-        {
+        let place = match self.chunk_streams.iter().position(|stream| stream.id == header.id) {
             Some(place) => place,
             None if self.chunk_streams.len() == CHUNK_STREAMS_MAX => {
                 return Err(Error::ChunkStreams);
@@ -305,16 +291,11 @@ impl Reader {
                 stream.length = header.length;
                 stream.kind = header.kind;
                 stream.message_stream = header.message_stream;
-                stream.body = Some(BytesMut::with_capacity(
-                    header.length.min(BODY_RESERVE_BYTES_MAX),
-                ));
+                stream.body = Some(BytesMut::with_capacity(header.length.min(BODY_RESERVE_BYTES_MAX)));
             }
         }
         let received = stream.body.as_ref().map_or(0, BytesMut::len);
-        Ok((
-            place,
-            (stream.length - received).min(self.chunk_size as usize),
-        ))
+        Ok((place, (stream.length - received).min(self.chunk_size as usize)))
     }
 
     /// Takes the message out if it is whole.
@@ -326,11 +307,7 @@ impl Reader {
             timestamp_ms: stream.timestamp_ms,
             kind: stream.kind,
             message_stream: stream.message_stream,
-            body: if body.is_empty() {
-                Bytes::new()
-            } else {
-                body.freeze()
-            },
+            body: if body.is_empty() { Bytes::new() } else { body.freeze() },
         })
     }
 }
@@ -345,9 +322,7 @@ fn admitted(admission: Admission, header: &Header, pending: usize) -> Result<usi
         | Kind::UserControl
         | Kind::WindowAcknowledgementSize
         | Kind::SetPeerBandwidth => CONTROL_MESSAGE_BYTES_MAX,
-        Kind::DataAmf3 | Kind::CommandAmf3 | Kind::Data | Kind::Command | Kind::Other(_) => {
-            COMMAND_MESSAGE_BYTES_MAX
-        }
+        Kind::DataAmf3 | Kind::CommandAmf3 | Kind::Data | Kind::Command | Kind::Other(_) => COMMAND_MESSAGE_BYTES_MAX,
     };
     let pending_max = match admission {
         Admission::Guest => GUEST_PENDING_BYTES_MAX,
@@ -355,19 +330,8 @@ fn admitted(admission: Admission, header: &Header, pending: usize) -> Result<usi
     };
     let max = by_kind.min(pending_max);
     if header.length > max {
-        return Err(Error::MessageTooLong {
-            kind: header.kind.into(),
-            length: header.length,
-            max,
-        });
+        return Err(Error::MessageTooLong { kind: header.kind.into(), length: header.length, max });
     }
     let bytes = pending + header.length;
-    if bytes > pending_max {
-        Err(Error::Pending {
-            bytes,
-            max: pending_max,
-        })
-    } else {
-        Ok(bytes)
-    }
+    if bytes > pending_max { Err(Error::Pending { bytes, max: pending_max }) } else { Ok(bytes) }
 }

@@ -21,68 +21,29 @@ fn publisher() -> Reader {
 }
 
 fn message(timestamp_ms: u32, kind: Kind, body: &[u8]) -> Message {
-    Message {
-        timestamp_ms,
-        kind,
-        message_stream: MessageStreamId(1),
-        body: Bytes::copy_from_slice(body),
-    }
+    Message { timestamp_ms, kind, message_stream: MessageStreamId(1), body: Bytes::copy_from_slice(body) }
 }
 
 fn timestamps() -> impl Strategy<Value = u32> {
-    prop_oneof![
-        0u32..2000,
-        Just(0xFF_FFFE),
-        Just(0xFF_FFFF),
-        Just(0x0100_0000),
-        Just(u32::MAX),
-        any::<u32>()
-    ]
+    prop_oneof![0u32..2000, Just(0xFF_FFFE), Just(0xFF_FFFF), Just(0x0100_0000), Just(u32::MAX), any::<u32>()]
 }
 
 fn messages() -> impl Strategy<Value = Vec<(u32, Message)>> {
-    let kind = prop_oneof![
-        Just(Kind::Audio),
-        Just(Kind::Video),
-        Just(Kind::Data),
-        Just(Kind::Other(99))
-    ];
+    let kind = prop_oneof![Just(Kind::Audio), Just(Kind::Video), Just(Kind::Data), Just(Kind::Other(99))];
     let body = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..40),
         prop::collection::vec(any::<u8>(), 120..300),
         Just(vec![7; 100]),
     ];
-    let id = prop_oneof![
-        Just(2u32),
-        Just(3),
-        4u32..8,
-        Just(63),
-        Just(64),
-        Just(319),
-        Just(320),
-        Just(65_599)
-    ];
-    let one = (id, timestamps(), kind, 0u32..3, body).prop_map(
-        |(id, timestamp_ms, kind, stream, body)| {
-            (
-                id,
-                Message {
-                    timestamp_ms,
-                    kind,
-                    message_stream: MessageStreamId(stream),
-                    body: body.into(),
-                },
-            )
-        },
-    );
+    let id = prop_oneof![Just(2u32), Just(3), 4u32..8, Just(63), Just(64), Just(319), Just(320), Just(65_599)];
+    let one = (id, timestamps(), kind, 0u32..3, body).prop_map(|(id, timestamp_ms, kind, stream, body)| {
+        (id, Message { timestamp_ms, kind, message_stream: MessageStreamId(stream), body: body.into() })
+    });
     // Steady runs bring the writer to formats 2 and 3.
     let run = (4u32..6, 0u32..100, 1u32..50, 1usize..6).prop_map(|(id, start, step, count)| {
-        (0..count as u32)
-            .map(|i| (id, message(start + i * step, Kind::Audio, &[i as u8; 90])))
-            .collect::<Vec<_>>()
+        (0..count as u32).map(|i| (id, message(start + i * step, Kind::Audio, &[i as u8; 90]))).collect::<Vec<_>>()
     });
-    prop::collection::vec(prop_oneof![one.prop_map(|one| vec![one]), run], 0..12)
-        .prop_map(|runs| runs.concat())
+    prop::collection::vec(prop_oneof![one.prop_map(|one| vec![one]), run], 0..12).prop_map(|runs| runs.concat())
 }
 
 proptest! {
@@ -167,11 +128,7 @@ fn an_extended_timestamp_is_read_with_and_without_its_repetition() {
             let mut reader = publisher();
             let mut messages = read_all(&mut reader, &wire[..split]).expect("good");
             messages.extend(read_all(&mut reader, &wire[split..]).expect("good"));
-            assert_eq!(
-                messages,
-                [message(0x0100_0005, Kind::Video, &body)],
-                "cut at {split}"
-            );
+            assert_eq!(messages, [message(0x0100_0005, Kind::Video, &body)], "cut at {split}");
         }
     }
 }
@@ -186,13 +143,7 @@ fn interleaved_messages_come_out_as_they_end() {
     wire.push(9);
     wire.extend_from_slice(&[0xC4, 1, 1]);
     let messages = read_all(&mut publisher(), &wire).expect("good");
-    assert_eq!(
-        messages,
-        [
-            message(2, Kind::Audio, &[9]),
-            message(1, Kind::Video, &[1; 130])
-        ]
-    );
+    assert_eq!(messages, [message(2, Kind::Audio, &[9]), message(1, Kind::Video, &[1; 130])]);
 }
 
 #[test]
@@ -207,35 +158,18 @@ fn an_aborted_message_frees_its_place() {
     assert_eq!(reader.allocated_bytes(), 0);
     let mut wire = header([0, 0, 2], 1, Kind::Audio);
     wire.push(5);
-    assert_eq!(
-        read_all(&mut reader, &wire),
-        Ok(vec![message(2, Kind::Audio, &[5])])
-    );
+    assert_eq!(read_all(&mut reader, &wire), Ok(vec![message(2, Kind::Audio, &[5])]));
 }
 
 #[test]
 fn a_guest_may_not_announce_media_and_nobody_16_mb() {
     let wire = header([0; 3], 100_000, Kind::Video);
     let refused = read_all(&mut Reader::new(), &wire);
-    assert_eq!(
-        refused,
-        Err(Error::MessageTooLong {
-            kind: 9,
-            length: 100_000,
-            max: GUEST_PENDING_BYTES_MAX
-        })
-    );
+    assert_eq!(refused, Err(Error::MessageTooLong { kind: 9, length: 100_000, max: GUEST_PENDING_BYTES_MAX }));
     assert_eq!(read_all(&mut publisher(), &wire), Ok(vec![]));
     let wire = header([0; 3], 0xFF_FFFF, Kind::Video);
     let refused = read_all(&mut publisher(), &wire);
-    assert_eq!(
-        refused,
-        Err(Error::MessageTooLong {
-            kind: 9,
-            length: 0xFF_FFFF,
-            max: MEDIA_MESSAGE_BYTES_MAX
-        })
-    );
+    assert_eq!(refused, Err(Error::MessageTooLong { kind: 9, length: 0xFF_FFFF, max: MEDIA_MESSAGE_BYTES_MAX }));
 }
 
 #[test]
@@ -249,22 +183,13 @@ fn many_unfinished_messages_are_counted_together() {
     }
     let mut reader = Reader::new();
     let refused = read_all(&mut reader, &wire);
-    assert_eq!(
-        refused,
-        Err(Error::Pending {
-            bytes: 17 * 4096,
-            max: GUEST_PENDING_BYTES_MAX
-        })
-    );
+    assert_eq!(refused, Err(Error::Pending { bytes: 17 * 4096, max: GUEST_PENDING_BYTES_MAX }));
 }
 
 #[test]
 fn a_large_announcement_takes_memory_only_as_bytes_arrive() {
     let mut reader = publisher();
-    assert_eq!(
-        read_all(&mut reader, &header([0; 3], 8 << 20, Kind::Video)),
-        Ok(vec![])
-    );
+    assert_eq!(read_all(&mut reader, &header([0; 3], 8 << 20, Kind::Video)), Ok(vec![]));
     assert!(reader.allocated_bytes() <= BODY_RESERVE_BYTES_MAX);
 }
 
@@ -279,30 +204,18 @@ fn chunk_streams_are_counted() {
 
 #[test]
 fn a_header_cannot_refer_to_one_that_was_never_sent() {
-    assert_eq!(
-        read_all(&mut publisher(), &[0xC7]),
-        Err(Error::HeaderMissing { id: 7, format: 3 })
-    );
-    assert_eq!(
-        read_all(&mut publisher(), &[0x87]),
-        Err(Error::HeaderMissing { id: 7, format: 2 })
-    );
+    assert_eq!(read_all(&mut publisher(), &[0xC7]), Err(Error::HeaderMissing { id: 7, format: 3 }));
+    assert_eq!(read_all(&mut publisher(), &[0x87]), Err(Error::HeaderMissing { id: 7, format: 2 }));
     // librtmp answers a ping on a fresh chunk stream with format 1.
     let ping = [0x42, 0, 0, 0, 0, 0, 1, 4, 9];
     let messages = read_all(&mut publisher(), &ping).expect("tolerated");
-    assert_eq!(
-        (messages[0].kind, &messages[0].body[..]),
-        (Kind::UserControl, &[9][..])
-    );
+    assert_eq!((messages[0].kind, &messages[0].body[..]), (Kind::UserControl, &[9][..]));
 }
 
 #[test]
 fn chunk_sizes_out_of_bounds_are_refused_and_huge_ones_mean_one_chunk() {
     let mut reader = publisher();
     assert_eq!(reader.set_chunk_size(0), Err(Error::ChunkSize { size: 0 }));
-    assert_eq!(
-        reader.set_chunk_size(1 << 31),
-        Err(Error::ChunkSize { size: 1 << 31 })
-    );
+    assert_eq!(reader.set_chunk_size(1 << 31), Err(Error::ChunkSize { size: 1 << 31 }));
     assert_eq!(reader.set_chunk_size(0x7FFF_FFFF), Ok(()));
 }

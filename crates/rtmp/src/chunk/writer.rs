@@ -34,10 +34,7 @@ impl Default for Writer {
 impl Writer {
     /// A writer at the start of a chunk stream.
     pub fn new() -> Self {
-        Writer {
-            chunk_size: CHUNK_SIZE_INITIAL,
-            sent: Vec::new(),
-        }
+        Writer { chunk_size: CHUNK_SIZE_INITIAL, sent: Vec::new() }
     }
 
     /// The chunk size from now on. The peer must have been told by the message before.
@@ -53,32 +50,19 @@ impl Writer {
     ///
     /// # Errors
     /// The body does not fit the wire's 24 bits of length.
-    pub fn write(
-        &mut self,
-        id: ChunkStreamId,
-        message: &Message,
-        out: &mut BytesMut,
-    ) -> Result<(), Error> {
+    pub fn write(&mut self, id: ChunkStreamId, message: &Message, out: &mut BytesMut) -> Result<(), Error> {
         let length = message.body.len();
         if length > CHUNK_SIZE_MAX as usize {
             let max = CHUNK_SIZE_MAX as usize;
-            return Err(Error::MessageTooLong {
-                kind: message.kind.into(),
-                length,
-                max,
-            });
+            return Err(Error::MessageTooLong { kind: message.kind.into(), length, max });
         }
         let place = self.sent.iter().position(|sent| sent.id == id);
         let (format, field) = match place.map(|place| &self.sent[place]) {
             Some(sent)
-                if sent.message_stream == message.message_stream
-                    && message.timestamp_ms >= sent.timestamp_ms =>
+                if sent.message_stream == message.message_stream && message.timestamp_ms >= sent.timestamp_ms =>
             {
                 let difference = message.timestamp_ms - sent.timestamp_ms;
-                let format = match (
-                    sent.length == length && sent.kind == message.kind,
-                    sent.field == difference,
-                ) {
+                let format = match (sent.length == length && sent.kind == message.kind, sent.field == difference) {
                     (true, true) => 3,
                     (true, false) => 2,
                     (false, _) => 1,

@@ -30,17 +30,12 @@ impl Server {
         match name {
             "connect" => self.connect(transaction, values.get(2).and_then(Value::as_object))?,
             "createStream" => self.create_stream(transaction)?,
-            "releaseStream" | "_checkbw" => {
-                self.result(transaction, &[Value::Null, Value::Undefined])
-            }
+            "releaseStream" | "_checkbw" => self.result(transaction, &[Value::Null, Value::Undefined]),
             "FCPublish" => {
                 self.announced = true;
                 self.result(transaction, &[Value::Null, Value::Undefined]);
             }
-            "publish" => self.publish(
-                message_stream,
-                argument.and_then(Value::as_str).unwrap_or_default(),
-            )?,
+            "publish" => self.publish(message_stream, argument.and_then(Value::as_str).unwrap_or_default())?,
             "FCUnpublish" => {
                 self.end_publish(now);
                 self.announcement("onFCUnpublish", Status::UnpublishSuccess);
@@ -60,26 +55,14 @@ impl Server {
             return Err(Error::Command { command: "connect" });
         }
         let property = |name: &str| properties.and_then(|properties| properties.get(name));
-        self.app = Some(
-            property("app")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned(),
-        );
+        self.app = Some(property("app").and_then(Value::as_str).unwrap_or_default().to_owned());
         let connect = Connect {
-            encoder: printable(
-                property("flashVer")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default(),
-            ),
+            encoder: printable(property("flashVer").and_then(Value::as_str).unwrap_or_default()),
             four_ccs: four_ccs(properties),
         };
         self.announce_windows();
         self.user_control_stream_begin(MessageStreamId(0));
-        let mut server = Object::new()
-            .with("fmsVer", "FMS/3,0,1,123")
-            .with("capabilities", 31.0)
-            .with("mode", 1.0);
+        let mut server = Object::new().with("fmsVer", "FMS/3,0,1,123").with("capabilities", 31.0).with("mode", 1.0);
         if !connect.four_ccs.is_empty() {
             server = self.capabilities_into(server);
         }
@@ -88,28 +71,17 @@ impl Server {
             .with("code", "NetConnection.Connect.Success")
             .with("description", "connected")
             .with("objectEncoding", 0.0);
-        self.result(
-            transaction,
-            &[Value::Object(server), Value::Object(information)],
-        );
+        self.result(transaction, &[Value::Object(server), Value::Object(information)]);
         self.events.push_back(Event::Connected(connect));
         Ok(())
     }
 
     fn capabilities_into(&self, server: Object) -> Object {
         let map = |four_ccs: &[&str]| {
-            Value::Object(
-                four_ccs
-                    .iter()
-                    .fold(Object::new(), |map, four_cc| map.with(four_cc, CAN_FORWARD)),
-            )
+            Value::Object(four_ccs.iter().fold(Object::new(), |map, four_cc| map.with(four_cc, CAN_FORWARD)))
         };
         let (video, audio) = (&self.capabilities.video, &self.capabilities.audio);
-        let list = video
-            .iter()
-            .chain(audio)
-            .map(|four_cc| Value::from(*four_cc))
-            .collect();
+        let list = video.iter().chain(audio).map(|four_cc| Value::from(*four_cc)).collect();
         server
             .with("fourCcList", Value::StrictArray(list))
             .with("videoFourCcInfoMap", map(video))
@@ -119,15 +91,10 @@ impl Server {
 
     fn create_stream(&mut self, transaction: f64) -> Result<(), Error> {
         if self.app.is_none() || self.message_streams == MESSAGE_STREAMS_MAX {
-            return Err(Error::Command {
-                command: "createStream",
-            });
+            return Err(Error::Command { command: "createStream" });
         }
         self.message_streams += 1;
-        self.result(
-            transaction,
-            &[Value::Null, Value::Number(f64::from(self.message_streams))],
-        );
+        self.result(transaction, &[Value::Null, Value::Number(f64::from(self.message_streams))]);
         Ok(())
     }
 
@@ -149,51 +116,31 @@ impl Server {
         };
         self.phase = Phase::Open;
         self.timers.stop(Deadline::Media);
-        self.timers
-            .set(Deadline::Publish, now + self.deadlines.publish);
+        self.timers.set(Deadline::Publish, now + self.deadlines.publish);
         self.status(message_stream, Status::UnpublishSuccess, "ended");
         self.events.push_back(Event::PublishEnded);
     }
 
-    pub(super) fn status(
-        &mut self,
-        message_stream: MessageStreamId,
-        status: Status,
-        description: &str,
-    ) {
+    pub(super) fn status(&mut self, message_stream: MessageStreamId, status: Status, description: &str) {
         let information = Object::new()
             .with("level", status.level())
             .with("code", status.code())
             .with("description", description)
             .with("clientid", "headwater");
-        let values = [
-            Value::from("onStatus"),
-            Value::Number(0.0),
-            Value::Null,
-            Value::Object(information),
-        ];
+        let values = [Value::from("onStatus"), Value::Number(0.0), Value::Null, Value::Object(information)];
         self.send_command(ChunkStreamId::STREAM, message_stream, &values);
     }
 
     /// `onFCPublish` and `onFCUnpublish`: FMLE and its heirs wait for them.
     pub(super) fn announcement(&mut self, name: &str, status: Status) {
-        let information = Object::new()
-            .with("code", status.code())
-            .with("description", "");
-        let values = [
-            Value::from(name),
-            Value::Number(0.0),
-            Value::Null,
-            Value::Object(information),
-        ];
+        let information = Object::new().with("code", status.code()).with("description", "");
+        let values = [Value::from(name), Value::Number(0.0), Value::Null, Value::Object(information)];
         self.send_command(ChunkStreamId::COMMAND, MessageStreamId(0), &values);
     }
 
     fn result(&mut self, transaction: f64, answer: &[Value]) {
-        let values: Vec<_> = [Value::from("_result"), Value::Number(transaction)]
-            .into_iter()
-            .chain(answer.iter().cloned())
-            .collect();
+        let values: Vec<_> =
+            [Value::from("_result"), Value::Number(transaction)].into_iter().chain(answer.iter().cloned()).collect();
         self.send_command(ChunkStreamId::COMMAND, MessageStreamId(0), &values);
     }
 
@@ -202,21 +149,11 @@ impl Server {
             .with("level", "error")
             .with("code", "NetConnection.Call.Failed")
             .with("description", description);
-        let values = [
-            Value::from("_error"),
-            Value::Number(transaction),
-            Value::Null,
-            Value::Object(information),
-        ];
+        let values = [Value::from("_error"), Value::Number(transaction), Value::Null, Value::Object(information)];
         self.send_command(ChunkStreamId::COMMAND, MessageStreamId(0), &values);
     }
 
-    fn send_command(
-        &mut self,
-        id: ChunkStreamId,
-        message_stream: MessageStreamId,
-        values: &[Value],
-    ) {
+    fn send_command(&mut self, id: ChunkStreamId, message_stream: MessageStreamId, values: &[Value]) {
         let mut body = BytesMut::new();
         amf0::encode_all(values, &mut body);
         self.send(id, message_stream, Kind::Command, body.freeze());
@@ -234,18 +171,9 @@ fn four_ccs(properties: Option<&Object>) -> Vec<String> {
         .into_iter()
         .filter_map(|name| property(name).and_then(Value::as_object))
         .flat_map(|map| map.iter().map(|(name, _)| name));
-    listed
-        .iter()
-        .filter_map(Value::as_str)
-        .chain(mapped)
-        .take(FOUR_CCS_MAX)
-        .map(printable)
-        .collect()
+    listed.iter().filter_map(Value::as_str).chain(mapped).take(FOUR_CCS_MAX).map(printable).collect()
 }
 
 fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(ENCODER_NAME_CHARS_MAX)
-        .collect()
+    text.chars().filter(|c| !c.is_control()).take(ENCODER_NAME_CHARS_MAX).collect()
 }

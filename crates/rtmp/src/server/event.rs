@@ -96,9 +96,6 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with its sentence.
     pub fn new(status: Status, description: impl Into<String>) -> Self {
-        Refusal {
-            status,
-            description: description.into(),
-        }
+        Refusal { status, description: description.into() }
     }
 }

@@ -31,11 +31,7 @@ impl Default for Deadlines {
     /// 30 s without media is when IVS ends a session.
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Deadlines {
-            handshake: seconds(10),
-            publish: seconds(10),
-            idle: seconds(30),
-        }
+        Deadlines { handshake: seconds(10), publish: seconds(10), idle: seconds(30) }
     }
 }
 
@@ -50,10 +46,7 @@ pub struct Capabilities {
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Capabilities {
-            video: vec!["avc1", "hvc1", "av01"],
-            audio: vec!["mp4a"],
-        }
+        Capabilities { video: vec!["avc1", "hvc1", "av01"], audio: vec!["mp4a"] }
     }
 }
 
@@ -133,9 +126,7 @@ impl Timers {
     }
 
     fn expired(&self, now: Instant) -> Option<Deadline> {
-        DEADLINES
-            .into_iter()
-            .find(|deadline| self.at[*deadline as usize].is_some_and(|at| at <= now))
+        DEADLINES.into_iter().find(|deadline| self.at[*deadline as usize].is_some_and(|at| at <= now))
     }
 }
 
@@ -184,11 +175,7 @@ impl Server {
         match self.timers.expired(now) {
             Some(late) if !self.is_closed() => {
                 if let Phase::Publishing(message_stream) = self.phase {
-                    self.status(
-                        message_stream,
-                        Status::Idle,
-                        "no audio or video arrived for too long",
-                    );
+                    self.status(message_stream, Status::Idle, "no audio or video arrived for too long");
                 }
                 self.phase = Phase::Closed;
                 Err(Error::Late { deadline: late })
@@ -204,20 +191,12 @@ impl Server {
 
     /// Bytes for the peer.
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
-        if self.out.is_empty() {
-            None
-        } else {
-            Some(self.out.split().freeze())
-        }
+        if self.out.is_empty() { None } else { Some(self.out.split().freeze()) }
     }
 
     /// When [`handle_timeout`](Server::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.is_closed() {
-            None
-        } else {
-            self.timers.next()
-        }
+        if self.is_closed() { None } else { self.timers.next() }
     }
 
     /// Lets the requested publish begin. Without a request it does nothing.
@@ -312,11 +291,7 @@ impl Server {
                     self.reader.abort(ChunkStreamId(u32::from_be_bytes(*id)));
                 }
             }
-            Kind::WindowAcknowledgementSize => match message
-                .body
-                .first_chunk()
-                .map(|size| u32::from_be_bytes(*size))
-            {
+            Kind::WindowAcknowledgementSize => match message.body.first_chunk().map(|size| u32::from_be_bytes(*size)) {
                 // 0 would ask for an acknowledgement of nothing, for ever.
                 Some(0) | None => {}
                 Some(size) => self.window_bytes = u64::from(size),
@@ -341,11 +316,7 @@ impl Server {
             Kind::DataAmf3 => self.handle_data(after_format_byte(&message.body))?,
             Kind::Command => self.handle_command(now, message.message_stream, &message.body)?,
             Kind::CommandAmf3 => {
-                self.handle_command(
-                    now,
-                    message.message_stream,
-                    after_format_byte(&message.body),
-                )?;
+                self.handle_command(now, message.message_stream, after_format_byte(&message.body))?;
             }
             Kind::Acknowledgement | Kind::SetPeerBandwidth | Kind::Other(_) => {}
         }
@@ -358,12 +329,7 @@ impl Server {
             return;
         }
         self.timers.set(Deadline::Media, now + self.deadlines.idle);
-        let Message {
-            timestamp_ms,
-            kind,
-            body,
-            ..
-        } = message;
+        let Message { timestamp_ms, kind, body, .. } = message;
         self.events.push_back(match kind {
             Kind::Audio => Event::Audio { timestamp_ms, body },
             _ => Event::Video { timestamp_ms, body },
@@ -379,21 +345,14 @@ impl Server {
         if values.next().as_ref().and_then(amf0::Value::as_str) != Some("onMetaData") {
             return Ok(());
         }
-        if let Some(amf0::Value::Object(metadata) | amf0::Value::EcmaArray(metadata)) =
-            values.next()
-        {
+        if let Some(amf0::Value::Object(metadata) | amf0::Value::EcmaArray(metadata)) = values.next() {
             self.events.push_back(Event::Metadata(metadata));
         }
         Ok(())
     }
 
     fn control(&mut self, kind: Kind, body: &[u8]) {
-        self.send(
-            ChunkStreamId::CONTROL,
-            MessageStreamId(0),
-            kind,
-            Bytes::copy_from_slice(body),
-        );
+        self.send(ChunkStreamId::CONTROL, MessageStreamId(0), kind, Bytes::copy_from_slice(body));
     }
 
     fn user_control_stream_begin(&mut self, message_stream: MessageStreamId) {
@@ -404,37 +363,19 @@ impl Server {
 
     /// What follows `connect`: windows and our chunk size.
     fn announce_windows(&mut self) {
-        self.control(
-            Kind::WindowAcknowledgementSize,
-            &ACKNOWLEDGEMENT_WINDOW_BYTES.to_be_bytes(),
-        );
+        self.control(Kind::WindowAcknowledgementSize, &ACKNOWLEDGEMENT_WINDOW_BYTES.to_be_bytes());
         let mut bandwidth = BytesMut::new();
         bandwidth.put_u32(ACKNOWLEDGEMENT_WINDOW_BYTES);
         // "Dynamic": hard if the last one was.
         bandwidth.put_u8(2);
         self.control(Kind::SetPeerBandwidth, &bandwidth);
         self.control(Kind::SetChunkSize, &CHUNK_SIZE_SENT.to_be_bytes());
-        self.writer
-            .set_chunk_size(CHUNK_SIZE_SENT)
-            .expect("a constant within the bounds");
+        self.writer.set_chunk_size(CHUNK_SIZE_SENT).expect("a constant within the bounds");
     }
 
-    fn send(
-        &mut self,
-        id: ChunkStreamId,
-        message_stream: MessageStreamId,
-        kind: Kind,
-        body: Bytes,
-    ) {
-        let message = Message {
-            timestamp_ms: 0,
-            kind,
-            message_stream,
-            body,
-        };
-        self.writer
-            .write(id, &message, &mut self.out)
-            .expect("replies are far shorter than 16 MB");
+    fn send(&mut self, id: ChunkStreamId, message_stream: MessageStreamId, kind: Kind, body: Bytes) {
+        let message = Message { timestamp_ms: 0, kind, message_stream, body };
+        self.writer.write(id, &message, &mut self.out).expect("replies are far shorter than 16 MB");
     }
 }
 

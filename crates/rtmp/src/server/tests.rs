@@ -43,9 +43,7 @@ impl Pair {
             let mut quiet = true;
             while let Some(bytes) = self.client.poll_transmit() {
                 quiet = false;
-                self.server
-                    .handle_input(self.now, &bytes)
-                    .expect("our client keeps to the protocol");
+                self.server.handle_input(self.now, &bytes).expect("our client keeps to the protocol");
             }
             while let Some(event) = self.server.poll_event() {
                 if let Event::PublishRequested(_) = event {
@@ -58,9 +56,7 @@ impl Pair {
             }
             while let Some(bytes) = self.server.poll_transmit() {
                 quiet = false;
-                self.client
-                    .handle_input(&bytes)
-                    .expect("our server keeps to the protocol");
+                self.client.handle_input(&bytes).expect("our server keeps to the protocol");
             }
             while let Some(event) = self.client.poll_event() {
                 self.client_events.push(event);
@@ -79,21 +75,12 @@ fn a_publish_goes_from_hello_to_its_clean_end() {
     assert_eq!(pair.client_events.last(), Some(&client::Event::Publishing));
     let metadata = Object::new().with("width", 1280.0).with("encoder", "test");
     pair.client.send_metadata(metadata.clone()).expect("short");
-    pair.client
-        .send_video(0, Bytes::from(vec![1; 10_000]))
-        .expect("short");
-    pair.client
-        .send_audio(21, Bytes::from_static(b"sound"))
-        .expect("short");
+    pair.client.send_video(0, Bytes::from(vec![1; 10_000])).expect("short");
+    pair.client.send_audio(21, Bytes::from_static(b"sound")).expect("short");
     pair.drive();
     pair.client.finish().expect("short");
     pair.drive();
-    let [
-        Event::Connected(connect),
-        Event::PublishRequested(request),
-        rest @ ..,
-    ] = &pair.server_events[..]
-    else {
+    let [Event::Connected(connect), Event::PublishRequested(request), rest @ ..] = &pair.server_events[..] else {
         panic!("{:?}", pair.server_events)
     };
     assert!(connect.encoder.starts_with("FMLE/3.0"));
@@ -103,14 +90,8 @@ fn a_publish_goes_from_hello_to_its_clean_end() {
         rest,
         [
             Event::Metadata(metadata),
-            Event::Video {
-                timestamp_ms: 0,
-                body: Bytes::from(vec![1; 10_000])
-            },
-            Event::Audio {
-                timestamp_ms: 21,
-                body: Bytes::from_static(b"sound")
-            },
+            Event::Video { timestamp_ms: 0, body: Bytes::from(vec![1; 10_000]) },
+            Event::Audio { timestamp_ms: 21, body: Bytes::from_static(b"sound") },
             Event::PublishEnded,
         ]
     );
@@ -121,10 +102,7 @@ fn a_publish_goes_from_hello_to_its_clean_end() {
 #[test]
 fn a_wrong_key_is_refused_in_words_and_the_session_closes() {
     let mut pair = Pair::new(client::Options::new("WRONG"));
-    pair.answer = Err(Refusal::new(
-        Status::BadName,
-        "this stream key opens no channel",
-    ));
+    pair.answer = Err(Refusal::new(Status::BadName, "this stream key opens no channel"));
     pair.drive();
     assert_eq!(
         pair.client_events.last(),
@@ -135,27 +113,19 @@ fn a_wrong_key_is_refused_in_words_and_the_session_closes() {
     );
     assert!(pair.server.is_closed());
     assert_eq!(pair.server.poll_timeout(), None);
-    assert_eq!(
-        pair.server.handle_input(pair.now, &[0xFF; 100]),
-        Ok(()),
-        "what still comes is ignored"
-    );
+    assert_eq!(pair.server.handle_input(pair.now, &[0xFF; 100]), Ok(()), "what still comes is ignored");
 }
 
 #[test]
 fn a_taken_over_publish_is_told_so() {
     let mut pair = Pair::new(client::Options::new("KEY"));
     pair.drive();
-    pair.server
-        .close(&Refusal::new(Status::Denied, "another encoder took over"));
+    pair.server.close(&Refusal::new(Status::Denied, "another encoder took over"));
     pair.drive();
     let Some(client::Event::Refused { code, description }) = pair.client_events.last() else {
         panic!("{:?}", pair.client_events)
     };
-    assert_eq!(
-        (code.as_str(), description.as_str()),
-        ("NetStream.Publish.Denied", "another encoder took over")
-    );
+    assert_eq!((code.as_str(), description.as_str()), ("NetStream.Publish.Denied", "another encoder took over"));
     assert!(pair.server.is_closed());
 }
 
@@ -163,22 +133,15 @@ fn a_taken_over_publish_is_told_so() {
 fn capabilities_are_told_to_encoders_of_enhanced_rtmp_only() {
     for four_ccs in [vec![], vec!["hvc1".to_owned()]] {
         let enhanced = !four_ccs.is_empty();
-        let mut pair = Pair::new(client::Options {
-            four_ccs: four_ccs.clone(),
-            ..client::Options::new("KEY")
-        });
+        let mut pair = Pair::new(client::Options { four_ccs: four_ccs.clone(), ..client::Options::new("KEY") });
         pair.drive();
         let Some(client::Event::Connected(properties)) = pair.client_events.first() else {
             panic!("{:?}", pair.client_events)
         };
-        let map = properties
-            .get("videoFourCcInfoMap")
-            .and_then(Value::as_object);
+        let map = properties.get("videoFourCcInfoMap").and_then(Value::as_object);
         assert_eq!(map.and_then(|map| map.get("hvc1")).is_some(), enhanced);
         assert_eq!(properties.get("fourCcList").is_some(), enhanced);
-        let Event::Connected(connect) = &pair.server_events[0] else {
-            panic!("{:?}", pair.server_events)
-        };
+        let Event::Connected(connect) = &pair.server_events[0] else { panic!("{:?}", pair.server_events) };
         assert_eq!(connect.four_ccs, four_ccs);
     }
 }
@@ -187,9 +150,7 @@ fn capabilities_are_told_to_encoders_of_enhanced_rtmp_only() {
 fn media_before_the_answer_is_dropped_and_a_guest_sends_no_long_ones() {
     let mut pair = Pair::new(client::Options::new("KEY"));
     pair.answer = Ok(());
-    pair.client
-        .send_video(0, Bytes::from_static(b"early"))
-        .expect("short");
+    pair.client.send_video(0, Bytes::from_static(b"early")).expect("short");
     // The handshake's packet and the early message come together; ours is no chunk stream yet, so send it apart.
     let mut writer = Writer::new();
     let mut wire = BytesMut::new();
@@ -199,30 +160,14 @@ fn media_before_the_answer_is_dropped_and_a_guest_sends_no_long_ones() {
         message_stream: MessageStreamId(1),
         body: vec![0; 70_000].into(),
     };
-    let short = Message {
-        body: Bytes::from_static(b"early"),
-        ..long.clone()
-    };
-    writer
-        .write(ChunkStreamId::VIDEO, &short, &mut wire)
-        .expect("short");
+    let short = Message { body: Bytes::from_static(b"early"), ..long.clone() };
+    writer.write(ChunkStreamId::VIDEO, &short, &mut wire).expect("short");
     let mut session = established(pair.now);
     assert_eq!(session.handle_input(pair.now, &wire.split()), Ok(()));
     assert_eq!(session.poll_event(), None);
-    writer
-        .write(ChunkStreamId::VIDEO, &long, &mut wire)
-        .expect("fits the wire");
+    writer.write(ChunkStreamId::VIDEO, &long, &mut wire).expect("fits the wire");
     let refused = session.handle_input(pair.now, &wire);
-    assert!(
-        matches!(
-            refused,
-            Err(Error::Chunk(chunk::Error::MessageTooLong {
-                length: 70_000,
-                ..
-            }))
-        ),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(Error::Chunk(chunk::Error::MessageTooLong { length: 70_000, .. }))), "{refused:?}");
     assert!(session.is_closed());
 }
 
@@ -244,16 +189,10 @@ fn command(values: &[Value]) -> BytesMut {
 }
 
 fn wire(kind: Kind, body: &[u8]) -> BytesMut {
-    let message = Message {
-        timestamp_ms: 0,
-        kind,
-        message_stream: MessageStreamId(0),
-        body: Bytes::copy_from_slice(body),
-    };
+    let message =
+        Message { timestamp_ms: 0, kind, message_stream: MessageStreamId(0), body: Bytes::copy_from_slice(body) };
     let mut wire = BytesMut::new();
-    Writer::new()
-        .write(ChunkStreamId::COMMAND, &message, &mut wire)
-        .expect("short");
+    Writer::new().write(ChunkStreamId::COMMAND, &message, &mut wire).expect("short");
     wire
 }
 
@@ -278,21 +217,13 @@ fn replies(session: &mut Server) -> Vec<Message> {
 fn calls_that_nobody_knows_get_an_answer_if_they_wait_for_one() {
     let now = start();
     let mut session = established(now);
-    for (name, transaction, answer) in [
-        ("_checkbw", 2.0, Some("_result")),
-        ("mystery", 3.0, Some("_error")),
-        ("mystery", 0.0, None),
-    ] {
-        session
-            .handle_input(now, &call(name, transaction))
-            .expect("taken");
+    for (name, transaction, answer) in
+        [("_checkbw", 2.0, Some("_result")), ("mystery", 3.0, Some("_error")), ("mystery", 0.0, None)]
+    {
+        session.handle_input(now, &call(name, transaction)).expect("taken");
         let answers = replies(&mut session);
-        let got = answers
-            .first()
-            .map(|message| amf0::decode_all(&message.body).expect("ours"));
-        let got = got
-            .as_ref()
-            .and_then(|values| Some((values[0].as_str()?, values[1].as_number()?)));
+        let got = answers.first().map(|message| amf0::decode_all(&message.body).expect("ours"));
+        let got = got.as_ref().and_then(|values| Some((values[0].as_str()?, values[1].as_number()?)));
         assert_eq!(got, answer.map(|answer| (answer, transaction)));
     }
 }
@@ -302,17 +233,8 @@ fn a_command_of_kind_17_is_read_with_its_leading_byte() {
     let now = start();
     let mut session = established(now);
     let mut body = BytesMut::from(&[0u8][..]);
-    amf0::encode_all(
-        &[
-            Value::from("connect"),
-            Value::Number(1.0),
-            Value::Object(Object::new()),
-        ],
-        &mut body,
-    );
-    session
-        .handle_input(now, &wire(Kind::CommandAmf3, &body))
-        .expect("taken");
+    amf0::encode_all(&[Value::from("connect"), Value::Number(1.0), Value::Object(Object::new())], &mut body);
+    session.handle_input(now, &wire(Kind::CommandAmf3, &body)).expect("taken");
     assert!(matches!(session.poll_event(), Some(Event::Connected(_))));
 }
 
@@ -320,46 +242,26 @@ fn a_command_of_kind_17_is_read_with_its_leading_byte() {
 fn a_ping_comes_back_with_its_time() {
     let now = start();
     let mut session = established(now);
-    session
-        .handle_input(now, &wire(Kind::UserControl, &[0, 6, 1, 2, 3, 4]))
-        .expect("taken");
+    session.handle_input(now, &wire(Kind::UserControl, &[0, 6, 1, 2, 3, 4])).expect("taken");
     let answers = replies(&mut session);
-    assert_eq!(
-        (answers[0].kind, &answers[0].body[..]),
-        (Kind::UserControl, &[0, 7, 1, 2, 3, 4][..])
-    );
+    assert_eq!((answers[0].kind, &answers[0].body[..]), (Kind::UserControl, &[0, 7, 1, 2, 3, 4][..]));
 }
 
 #[test]
 fn received_bytes_are_acknowledged_each_window_and_a_window_of_0_is_ignored() {
     let now = start();
     let mut session = established(now);
-    session
-        .handle_input(now, &wire(Kind::WindowAcknowledgementSize, &[0; 4]))
-        .expect("taken");
+    session.handle_input(now, &wire(Kind::WindowAcknowledgementSize, &[0; 4])).expect("taken");
     assert_eq!(replies(&mut session), []);
-    session
-        .handle_input(
-            now,
-            &wire(Kind::WindowAcknowledgementSize, &4000u32.to_be_bytes()),
-        )
-        .expect("taken");
+    session.handle_input(now, &wire(Kind::WindowAcknowledgementSize, &4000u32.to_be_bytes())).expect("taken");
     let total = 1 + 2 * handshake::PACKET_BYTES as u32;
     assert_eq!(replies(&mut session), [], "{total} bytes so far");
-    session
-        .handle_input(now, &wire(Kind::Other(200), &[0; 1500]))
-        .expect("taken");
+    session.handle_input(now, &wire(Kind::Other(200), &[0; 1500])).expect("taken");
     let answers = replies(&mut session);
-    let count = answers[0]
-        .body
-        .first_chunk()
-        .map(|count| u32::from_be_bytes(*count))
-        .expect("four bytes");
+    let count = answers[0].body.first_chunk().map(|count| u32::from_be_bytes(*count)).expect("four bytes");
     assert_eq!(answers[0].kind, Kind::Acknowledgement);
     assert!(count > total + 1500 && count < total + 1600, "{count}");
-    session
-        .handle_input(now, &wire(Kind::Other(200), &[0; 100]))
-        .expect("taken");
+    session.handle_input(now, &wire(Kind::Other(200), &[0; 100])).expect("taken");
     assert_eq!(replies(&mut session), []);
 }
 
@@ -380,13 +282,8 @@ fn commands_out_of_order_fail_by_name() {
         assert_eq!(outcome, Err(Error::Command { command: name }));
     }
     let mut session = established(now);
-    session
-        .handle_input(now, &call("connect", 1.0))
-        .expect("the first is taken");
-    assert_eq!(
-        session.handle_input(now, &call("connect", 1.0)),
-        Err(Error::Command { command: "connect" })
-    );
+    session.handle_input(now, &call("connect", 1.0)).expect("the first is taken");
+    assert_eq!(session.handle_input(now, &call("connect", 1.0)), Err(Error::Command { command: "connect" }));
 }
 
 #[test]
@@ -397,18 +294,11 @@ fn a_half_open_handshake_ends_by_deadline_even_if_bytes_trickle() {
     assert_eq!(deadline - now, Duration::from_secs(10));
     for second in 0..9 {
         let now = now + Duration::from_secs(second);
-        session
-            .handle_input(now, &[3])
-            .expect("one byte of a handshake");
+        session.handle_input(now, &[3]).expect("one byte of a handshake");
         assert_eq!(session.poll_timeout(), Some(deadline), "bytes move nothing");
         session.handle_timeout(now).expect("not yet");
     }
-    assert_eq!(
-        session.handle_timeout(deadline),
-        Err(Error::Late {
-            deadline: Deadline::Handshake
-        })
-    );
+    assert_eq!(session.handle_timeout(deadline), Err(Error::Late { deadline: Deadline::Handshake }));
     assert!(session.is_closed());
 }
 
@@ -417,33 +307,17 @@ fn a_silent_guest_and_a_silent_publisher_end_by_deadline() {
     let now = start();
     let mut session = established(now);
     let deadline = session.poll_timeout().expect("a deadline");
-    assert_eq!(
-        session.handle_timeout(deadline),
-        Err(Error::Late {
-            deadline: Deadline::Publish
-        })
-    );
+    assert_eq!(session.handle_timeout(deadline), Err(Error::Late { deadline: Deadline::Publish }));
 
     let mut pair = Pair::new(client::Options::new("KEY"));
     pair.drive();
     pair.now += Duration::from_secs(29);
-    pair.client
-        .send_audio(0, Bytes::from_static(b"sound"))
-        .expect("short");
+    pair.client.send_audio(0, Bytes::from_static(b"sound")).expect("short");
     pair.drive();
     let deadline = pair.server.poll_timeout().expect("a deadline");
-    assert_eq!(
-        deadline - pair.now,
-        Duration::from_secs(30),
-        "media moves it"
-    );
+    assert_eq!(deadline - pair.now, Duration::from_secs(30), "media moves it");
     let late = pair.server.handle_timeout(deadline);
-    assert_eq!(
-        late,
-        Err(Error::Late {
-            deadline: Deadline::Media
-        })
-    );
+    assert_eq!(late, Err(Error::Late { deadline: Deadline::Media }));
     pair.drive();
     assert!(
         matches!(pair.client_events.last(), Some(client::Event::Refused { code, .. }) if code == "NetStream.Publish.Idle")
@@ -457,15 +331,8 @@ fn no_deadline_runs_while_the_caller_thinks() {
     for call in [call("connect", 1.0), call("createStream", 2.0)] {
         session.handle_input(now, &call).expect("taken");
     }
-    let publish = [
-        Value::from("publish"),
-        Value::Number(3.0),
-        Value::Null,
-        Value::from("KEY"),
-    ];
-    session
-        .handle_input(now, &command(&publish))
-        .expect("taken");
+    let publish = [Value::from("publish"), Value::Number(3.0), Value::Null, Value::from("KEY")];
+    session.handle_input(now, &command(&publish)).expect("taken");
     assert_eq!(session.poll_timeout(), None);
 }
 
@@ -475,19 +342,13 @@ fn replay(capture: &[u8], split: usize) -> (Vec<Event>, String) {
     let mut session = server(now);
     let (mut events, mut listing) = (Vec::new(), String::new());
     for piece in capture.chunks(split) {
-        session
-            .handle_input(now, piece)
-            .expect("ffmpeg keeps to the protocol");
+        session.handle_input(now, piece).expect("encoders keep to the protocol");
         while session.poll_transmit().is_some() {}
         while let Some(event) = session.poll_event() {
             match &event {
                 Event::PublishRequested(_) => session.accept(now),
-                Event::Video { timestamp_ms, body } => {
-                    listing += &line("video", *timestamp_ms, body)
-                }
-                Event::Audio { timestamp_ms, body } => {
-                    listing += &line("audio", *timestamp_ms, body)
-                }
+                Event::Video { timestamp_ms, body } => listing += &line("video", *timestamp_ms, body),
+                Event::Audio { timestamp_ms, body } => listing += &line("audio", *timestamp_ms, body),
                 _ => {}
             }
             events.push(event);
@@ -504,29 +365,31 @@ fn line(kind: &str, timestamp_ms: u32, body: &[u8]) -> String {
     format!("{kind} {timestamp_ms} {} {}\n", body.len(), b << 16 | a)
 }
 
-const CAPTURE: &[u8] = include_bytes!("../../tests/data/ffmpeg-h264-aac.rtmp");
-const CAPTURE_LISTING: &str = include_str!("../../tests/data/ffmpeg-h264-aac.txt");
-const EXTENDED: &[u8] = include_bytes!("../../tests/data/ffmpeg-extended-timestamps.rtmp");
-const EXTENDED_LISTING: &str = include_str!("../../tests/data/ffmpeg-extended-timestamps.txt");
+macro_rules! captures {
+    ($($name:literal),*) => {
+        [$((
+            $name,
+            include_bytes!(concat!("../../tests/data/", $name, ".rtmp")).as_slice(),
+            include_str!(concat!("../../tests/data/", $name, ".txt")),
+        )),*]
+    };
+}
+
+/// Name, what the encoder sent, what it wrote to a file.
+const CAPTURES: [(&str, &[u8], &str); 4] =
+    captures!("ffmpeg-h264-aac", "ffmpeg-extended-timestamps", "gstreamer-rtmp2sink", "gstreamer-librtmp");
 
 #[test]
-fn what_ffmpeg_sends_is_what_it_writes_to_a_file() {
-    for (capture, expected) in [(CAPTURE, CAPTURE_LISTING), (EXTENDED, EXTENDED_LISTING)] {
-        // Its first command must not reach us together with media: that far, ffmpeg waits for answers.
+fn what_encoders_send_is_what_they_write_to_a_file() {
+    for (name, capture, expected) in CAPTURES {
+        // Its first command must not reach us together with media: that far, encoders wait for answers.
         for split in [1, 7, 100] {
             let (events, listing) = replay(capture, split);
-            assert_eq!(listing, expected, "in pieces of {split}");
-            let Some(Event::PublishRequested(request)) = events.get(1) else {
-                panic!("{:?}", &events[..2])
-            };
-            assert_eq!(
-                (request.key.expose(), request.parameter("priority")),
-                ("sk_test_capture", Some("1"))
-            );
+            assert_eq!(listing, expected, "{name} in pieces of {split}");
+            let Some(Event::PublishRequested(request)) = events.get(1) else { panic!("{:?}", &events[..2]) };
+            assert_eq!((request.key.expose(), request.parameter("priority")), ("sk_test_capture", Some("1")));
             assert_eq!(events.last(), Some(&Event::PublishEnded));
-            let Event::Metadata(metadata) = &events[2] else {
-                panic!("{:?}", &events[2])
-            };
+            let Event::Metadata(metadata) = &events[2] else { panic!("{:?}", &events[2]) };
             assert_eq!(metadata.get("width"), Some(&Value::Number(160.0)));
             assert_eq!(metadata.get("framerate"), Some(&Value::Number(15.0)));
         }
@@ -574,13 +437,14 @@ fn steps() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic_and_stay_below_the_cap(
-        good in 0usize..CAPTURE.len(),
+        capture in prop::sample::select(CAPTURES.to_vec()),
+        good in any::<prop::sample::Index>(),
         junk in prop::collection::vec(any::<u8>(), 0..2048),
         split in 1usize..500,
     ) {
         let now = start();
         let mut session = server(now);
-        let wire = [&CAPTURE[..good], &junk].concat();
+        let wire = [&capture.1[..good.index(capture.1.len())], &junk].concat();
         for piece in wire.chunks(split) {
             if session.handle_input(now, piece).is_err() {
                 prop_assert!(session.is_closed());
