@@ -35,24 +35,12 @@ impl Sites {
         context: &Context,
     ) -> Decision {
         let account = self.realm().account.as_str();
-        let request = Request {
-            principal,
-            account,
-            action,
-            resource,
-            context,
-        };
-        let restricted = bucket
-            .public_access_block
-            .is_some_and(|block| block.restrict_public_buckets);
+        let request = Request { principal, account, action, resource, context };
+        let restricted = bucket.public_access_block.is_some_and(|block| block.restrict_public_buckets);
         let policy = match &bucket.policy {
             None => None,
             Some(document) => match Policy::parse_resource_policy(document) {
-                Ok(policy)
-                    if restricted && *principal == Principal::Anonymous && policy.is_public() =>
-                {
-                    None
-                }
+                Ok(policy) if restricted && *principal == Principal::Anonymous && policy.is_public() => None,
                 Ok(policy) => Some(policy),
                 // It was valid when it was set; one that cannot be read any more may have denied this.
                 Err(_) => return Decision::ExplicitlyDenied,
@@ -64,15 +52,7 @@ impl Sites {
     /// Whether everybody may read an object.
     pub fn is_public(&self, bucket: &Bucket, key: &str, context: &Context) -> bool {
         let resource = object_arn(&bucket.name, key);
-        self.decide(
-            bucket,
-            &[],
-            &Principal::Anonymous,
-            "s3:GetObject",
-            &resource,
-            context,
-        )
-        .is_allowed()
+        self.decide(bucket, &[], &Principal::Anonymous, "s3:GetObject", &resource, context).is_allowed()
     }
 }
 

@@ -30,13 +30,7 @@ impl Sites {
     /// # Errors
     /// [`Error::InvalidBucketName`]; [`Error::InvalidWebsite`]; [`Error::BucketExists`]; [`Error::Store`].
     pub async fn create_bucket(&self, create: CreateBucket) -> Result<Bucket, Error> {
-        let CreateBucket {
-            name,
-            website,
-            tags,
-            public_access_block,
-            token,
-        } = create;
+        let CreateBucket { name, website, tags, public_access_block, token } = create;
         if !Bucket::is_valid_name(&name) {
             return Err(Error::InvalidBucketName(name));
         }
@@ -54,9 +48,7 @@ impl Sites {
         batch.insert(&bucket)?;
         match self.store().commit(batch).await {
             Ok(_) => Ok(bucket),
-            Err(headwater_store::Error::Exists { .. }) => match find::<Bucket>(self.store(), &name)
-                .await?
-            {
+            Err(headwater_store::Error::Exists { .. }) => match find::<Bucket>(self.store(), &name).await? {
                 Some(earlier) if token.is_some() && earlier.creation_token == token => Ok(earlier),
                 _ => Err(Error::BucketExists(name)),
             },
@@ -69,9 +61,7 @@ impl Sites {
     /// # Errors
     /// [`Error::NoSuchBucket`]; [`Error::Store`].
     pub async fn bucket(&self, name: &str) -> Result<Bucket, Error> {
-        find(self.store(), name)
-            .await?
-            .ok_or_else(|| Error::NoSuchBucket(name.into()))
+        find(self.store(), name).await?.ok_or_else(|| Error::NoSuchBucket(name.into()))
     }
 
     /// All buckets, ascending by name.
@@ -90,15 +80,7 @@ impl Sites {
         let blobs = {
             let _gate = self.inner.gate.write().await;
             self.bucket(name).await?;
-            let first = self
-                .list_objects(
-                    name,
-                    ListObjects {
-                        limit: 1,
-                        ..Default::default()
-                    },
-                )
-                .await?;
+            let first = self.list_objects(name, ListObjects { limit: 1, ..Default::default() }).await?;
             if !first.objects.is_empty() {
                 return Err(Error::BucketNotEmpty(name.into()));
             }
@@ -121,15 +103,7 @@ impl Sites {
     pub async fn empty_bucket(&self, name: &str) -> Result<u64, Error> {
         let mut removed = 0;
         loop {
-            let page = self
-                .list_objects(
-                    name,
-                    ListObjects {
-                        limit: 1000,
-                        ..Default::default()
-                    },
-                )
-                .await?;
+            let page = self.list_objects(name, ListObjects { limit: 1000, ..Default::default() }).await?;
             if page.objects.is_empty() {
                 return Ok(removed);
             }
@@ -146,8 +120,7 @@ impl Sites {
     /// [`Error::InvalidWebsite`]; [`Error::NoSuchBucket`]; [`Error::Store`].
     pub async fn put_website(&self, name: &str, website: Option<Website>) -> Result<(), Error> {
         website.as_ref().map(validate_website).transpose()?;
-        self.change(name, |bucket| bucket.website = website.clone())
-            .await
+        self.change(name, |bucket| bucket.website = website.clone()).await
     }
 
     /// Sets a bucket's policy.
@@ -163,21 +136,14 @@ impl Sites {
         }
         let arn = Realm::bucket_arn(name);
         let inside = |resource: &Pattern| {
-            resource
-                .literal_prefix()
-                .strip_prefix(&arn)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            resource.literal_prefix().strip_prefix(&arn).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         if !policy.resources_all(inside) {
             return Err(Error::PolicyOutside(name.into()));
         }
         let public = policy.is_public();
         update(self.store(), name, |bucket: &mut Bucket| {
-            if public
-                && bucket
-                    .public_access_block
-                    .is_some_and(|block| block.block_public_policy)
-            {
+            if public && bucket.public_access_block.is_some_and(|block| block.block_public_policy) {
                 return Err(Error::PublicPolicyBlocked(name.into()));
             }
             bucket.policy = Some(document.clone());
@@ -208,13 +174,8 @@ impl Sites {
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`]; [`Error::Store`].
-    pub async fn put_public_access_block(
-        &self,
-        name: &str,
-        block: Option<PublicAccessBlock>,
-    ) -> Result<(), Error> {
-        self.change(name, |bucket| bucket.public_access_block = block)
-            .await
+    pub async fn put_public_access_block(&self, name: &str, block: Option<PublicAccessBlock>) -> Result<(), Error> {
+        self.change(name, |bucket| bucket.public_access_block = block).await
     }
 
     async fn change(&self, name: &str, mut change: impl FnMut(&mut Bucket)) -> Result<(), Error> {
@@ -247,16 +208,16 @@ fn missing_bucket(error: Error) -> Error {
 fn validate_website(website: &Website) -> Result<(), Error> {
     let documents = website.index_document.is_some() || website.error_document.is_some();
     match (&website.redirect_all, &website.index_document) {
-        (Some((host, _)), _) if host.is_empty() || documents => Err(Error::InvalidWebsite(
-            "a redirect of all requests names a host and no documents",
-        )),
-        (Some((_, Some(protocol))), _) if protocol != "http" && protocol != "https" => Err(
-            Error::InvalidWebsite("a redirect's protocol is http or https"),
-        ),
+        (Some((host, _)), _) if host.is_empty() || documents => {
+            Err(Error::InvalidWebsite("a redirect of all requests names a host and no documents"))
+        }
+        (Some((_, Some(protocol))), _) if protocol != "http" && protocol != "https" => {
+            Err(Error::InvalidWebsite("a redirect's protocol is http or https"))
+        }
         (Some(_), _) => Ok(()),
-        (None, Some(index)) if index.is_empty() || index.contains('/') => Err(
-            Error::InvalidWebsite("an index document's name is not empty and has no slash"),
-        ),
+        (None, Some(index)) if index.is_empty() || index.contains('/') => {
+            Err(Error::InvalidWebsite("an index document's name is not empty and has no slash"))
+        }
         (None, Some(_)) => Ok(()),
         (None, None) => Err(Error::InvalidWebsite("an index document is needed")),
     }

@@ -10,9 +10,8 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, the one form of HTTP dates that senders may use.
-const HTTP_DATE: &[BorrowedFormatItem<'_>] = format_description!(
-    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-);
+const HTTP_DATE: &[BorrowedFormatItem<'_>] =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
 /// A time as HTTP headers write it.
 pub fn http_date(at: Timestamp) -> String {
@@ -47,11 +46,7 @@ impl ByteRange {
         let number = |text: &str| {
             let text = text.trim();
             // `parse` would take a sign.
-            if text.bytes().all(|b| b.is_ascii_digit()) {
-                text.parse::<u64>().ok()
-            } else {
-                None
-            }
+            if text.bytes().all(|b| b.is_ascii_digit()) { text.parse::<u64>().ok() } else { None }
         };
         match (first.trim().is_empty(), last.trim().is_empty()) {
             (true, true) => None,
@@ -59,10 +54,7 @@ impl ByteRange {
             (false, true) => number(first).map(|first| ByteRange::From { first, last: None }),
             (false, false) => {
                 let (first, last) = (number(first)?, number(last)?);
-                (first <= last).then_some(ByteRange::From {
-                    first,
-                    last: Some(last),
-                })
+                (first <= last).then_some(ByteRange::From { first, last: Some(last) })
             }
         }
     }
@@ -73,16 +65,10 @@ impl ByteRange {
     /// [`Error::InvalidRange`] if there are none.
     pub fn within(self, size: u64) -> Result<Range<u64>, Error> {
         let range = match self {
-            ByteRange::From { first, last } => {
-                first..last.map_or(size, |last| last.saturating_add(1).min(size))
-            }
+            ByteRange::From { first, last } => first..last.map_or(size, |last| last.saturating_add(1).min(size)),
             ByteRange::Last(count) => size.saturating_sub(count)..size,
         };
-        if range.start < range.end {
-            Ok(range)
-        } else {
-            Err(Error::InvalidRange { size })
-        }
+        if range.start < range.end { Ok(range) } else { Err(Error::InvalidRange { size }) }
     }
 }
 
@@ -119,20 +105,14 @@ impl Conditions {
             if !names(tags, &object.etag) {
                 return Outcome::Failed;
             }
-        } else if self
-            .if_unmodified_since
-            .is_some_and(|since| modified > since)
-        {
+        } else if self.if_unmodified_since.is_some_and(|since| modified > since) {
             return Outcome::Failed;
         }
         if let Some(tags) = &self.if_none_match {
             if names(tags, &object.etag) {
                 return Outcome::NotModified;
             }
-        } else if self
-            .if_modified_since
-            .is_some_and(|since| modified <= since)
-        {
+        } else if self.if_modified_since.is_some_and(|since| modified <= since) {
             return Outcome::NotModified;
         }
         Outcome::Proceed
@@ -142,27 +122,17 @@ impl Conditions {
     ///
     /// # Errors
     /// [`Error::PreconditionFailed`]; [`Error::NoSuchKey`] if a state is demanded of what is not there.
-    pub fn allow_write(
-        &self,
-        bucket: &str,
-        key: &str,
-        current: Option<&Object>,
-    ) -> Result<(), Error> {
+    pub fn allow_write(&self, bucket: &str, key: &str, current: Option<&Object>) -> Result<(), Error> {
         if let Some(tags) = &self.if_match {
             let Some(current) = current else {
-                return Err(Error::NoSuchKey {
-                    bucket: bucket.into(),
-                    key: key.into(),
-                });
+                return Err(Error::NoSuchKey { bucket: bucket.into(), key: key.into() });
             };
             if !names(tags, &current.etag) {
                 return Err(Error::PreconditionFailed);
             }
         }
         match (&self.if_none_match, current) {
-            (Some(tags), Some(current)) if names(tags, &current.etag) => {
-                Err(Error::PreconditionFailed)
-            }
+            (Some(tags), Some(current)) if names(tags, &current.etag) => Err(Error::PreconditionFailed),
             _ => Ok(()),
         }
     }

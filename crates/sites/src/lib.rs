@@ -55,11 +55,7 @@ impl WebAddress {
     /// Websites under `s3-website.localhost` at a port of this machine.
     pub fn localhost(port: u16) -> WebAddress {
         WebAddress {
-            origin: if port == 80 {
-                "http://localhost".into()
-            } else {
-                format!("http://localhost:{port}")
-            },
+            origin: if port == 80 { "http://localhost".into() } else { format!("http://localhost:{port}") },
             scheme: "http".into(),
             suffix: "s3-website.localhost".into(),
             more_suffixes: Vec::new(),
@@ -70,11 +66,7 @@ impl WebAddress {
     /// Address of a website, without a slash at its end: `http://NAME.s3-website.localhost:8080`.
     pub fn website_url(&self, name: &str) -> String {
         let own = if self.scheme == "https" { 443 } else { 80 };
-        let port = if self.port == own {
-            String::new()
-        } else {
-            format!(":{}", self.port)
-        };
+        let port = if self.port == own { String::new() } else { format!(":{}", self.port) };
         format!("{}://{name}.{}{port}", self.scheme, self.suffix)
     }
 }
@@ -98,15 +90,7 @@ struct Inner {
 impl Sites {
     /// Works on a store and its blobs.
     pub fn new(store: Arc<dyn Store>, blobs: Blobs, realm: Realm, web: WebAddress) -> Sites {
-        Sites {
-            inner: Arc::new(Inner {
-                store,
-                blobs,
-                realm,
-                web,
-                gate: RwLock::new(()),
-            }),
-        }
+        Sites { inner: Arc::new(Inner { store, blobs, realm, web, gate: RwLock::new(()) }) }
     }
 
     /// Where websites are reached.
@@ -139,11 +123,7 @@ impl Sites {
     /// Removes bytes that no record points to any more. They stay until the next start if that fails.
     async fn discard(&self, blob: &str) {
         if let Err(error) = self.blobs().delete(blob).await {
-            tracing::warn!(
-                blob,
-                error = &error as &dyn std::error::Error,
-                "bytes are left until the next start"
-            );
+            tracing::warn!(blob, error = &error as &dyn std::error::Error, "bytes are left until the next start");
         }
     }
 }

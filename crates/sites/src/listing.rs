@@ -24,12 +24,7 @@ pub struct ListObjects {
 
 impl Default for ListObjects {
     fn default() -> Self {
-        ListObjects {
-            prefix: String::new(),
-            delimiter: None,
-            after: None,
-            limit: LIST_MAX,
-        }
+        ListObjects { prefix: String::new(), delimiter: None, after: None, limit: LIST_MAX }
     }
 }
 
@@ -57,12 +52,7 @@ impl Sites {
     /// [`Error::NoSuchBucket`]; [`Error::Store`].
     pub async fn list_objects(&self, bucket: &str, select: ListObjects) -> Result<Listing, Error> {
         self.bucket(bucket).await?;
-        let ListObjects {
-            prefix,
-            delimiter,
-            after,
-            limit,
-        } = select;
+        let ListObjects { prefix, delimiter, after, limit } = select;
         let limit = limit.min(LIST_MAX) as usize;
         let delimiter = delimiter.filter(|delimiter| !delimiter.is_empty());
         let mut listing = Listing::default();
@@ -75,9 +65,7 @@ impl Sites {
             Some(key[..prefix.len() + at + delimiter.len()].to_owned())
         };
         // A page that ended with a common prefix is followed by what comes after all that it stands for.
-        let mut skip = after
-            .clone()
-            .filter(|after| folded(after).as_ref() == Some(after));
+        let mut skip = after.clone().filter(|after| folded(after).as_ref() == Some(after));
         let mut cursor = after;
         let mut last = None;
         loop {
@@ -97,10 +85,7 @@ impl Sites {
             let more = page.len() == PAGE as usize;
             cursor = page.last().map(|object| object.key.clone());
             for object in page {
-                if skip
-                    .as_ref()
-                    .is_some_and(|skip| object.key.starts_with(skip.as_str()))
-                {
+                if skip.as_ref().is_some_and(|skip| object.key.starts_with(skip.as_str())) {
                     continue;
                 }
                 if listing.len() == limit {

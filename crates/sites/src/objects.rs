@@ -93,13 +93,9 @@ impl Sites {
         validate_key(&put.key)?;
         self.bucket(&put.bucket).await?;
         let blob = Sites::blob_name();
-        let received = self
-            .receive(&blob, stream, put.content_length, put.content_md5)
-            .await?;
+        let received = self.receive(&blob, stream, put.content_length, put.content_md5).await?;
         let mut object = Object {
-            content_type: put
-                .content_type
-                .unwrap_or_else(|| content_type_of(&put.key)),
+            content_type: put.content_type.unwrap_or_else(|| content_type_of(&put.key)),
             bucket: put.bucket,
             key: put.key,
             blob: blob.clone(),
@@ -131,10 +127,7 @@ impl Sites {
             Some(object) => Ok(object),
             None => {
                 self.bucket(bucket).await?;
-                Err(Error::NoSuchKey {
-                    bucket: bucket.into(),
-                    key: key.into(),
-                })
+                Err(Error::NoSuchKey { bucket: bucket.into(), key: key.into() })
             }
         }
     }
@@ -143,18 +136,11 @@ impl Sites {
     ///
     /// # Errors
     /// As [`Sites::object`]; [`Error::InvalidRange`]; [`Error::Blob`].
-    pub async fn get_object(
-        &self,
-        bucket: &str,
-        key: &str,
-        range: Option<ByteRange>,
-    ) -> Result<Reading, Error> {
+    pub async fn get_object(&self, bucket: &str, key: &str, range: Option<ByteRange>) -> Result<Reading, Error> {
         let object = self.object(bucket, key).await?;
         match self.read(object, range).await {
             // It was replaced between the record and the bytes: the new record has its bytes.
-            Err(Error::Blob(BlobError::Missing(_))) => {
-                self.read(self.object(bucket, key).await?, range).await
-            }
+            Err(Error::Blob(BlobError::Missing(_))) => self.read(self.object(bucket, key).await?, range).await,
             other => other,
         }
     }
@@ -167,11 +153,7 @@ impl Sites {
         let part = range.map(|range| range.within(object.size)).transpose()?;
         let range = part.clone().unwrap_or(0..object.size);
         let body = self.blobs().stream(&object.blob, part).await?;
-        Ok(Reading {
-            object,
-            range,
-            body,
-        })
+        Ok(Reading { object, range, body })
     }
 
     /// Reads an object at once; for small ones.
@@ -280,19 +262,11 @@ impl Sites {
             }
             Err(error) => return Err(error.into()),
         }
-        let received = Received {
-            size,
-            md5: digest.finalize().into(),
-        };
+        let received = Received { size, md5: digest.finalize().into() };
         let wrong = if announced.is_some_and(|announced| announced != size) {
-            Some(Error::Incomplete {
-                announced: announced.unwrap_or_default(),
-                received: size,
-            })
+            Some(Error::Incomplete { announced: announced.unwrap_or_default(), received: size })
         } else if md5.is_some_and(|md5| md5 != received.md5) {
-            Some(Error::BadDigest {
-                algorithm: "Content-MD5",
-            })
+            Some(Error::BadDigest { algorithm: "Content-MD5" })
         } else {
             None
         };
@@ -318,11 +292,7 @@ impl Sites {
             self.bucket(&object.bucket).await?;
             loop {
                 let current = load::<Object>(self.store(), &id).await?;
-                conditions.allow_write(
-                    &object.bucket,
-                    &object.key,
-                    current.as_ref().map(|c| &c.value),
-                )?;
+                conditions.allow_write(&object.bucket, &object.key, current.as_ref().map(|c| &c.value))?;
                 let mut batch = Batch::new();
                 match &current {
                     Some(current) => batch.update(object, current.revision)?,
@@ -358,11 +328,7 @@ pub enum Attributes {
 }
 
 pub(crate) fn validate_key(key: &str) -> Result<(), Error> {
-    if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        Err(Error::InvalidKey(key.len()))
-    } else {
-        Ok(())
-    }
+    if key.is_empty() || key.len() > KEY_BYTES_MAX { Err(Error::InvalidKey(key.len())) } else { Ok(()) }
 }
 
 /// The type that a key's extension stands for.

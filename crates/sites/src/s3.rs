@@ -48,20 +48,14 @@ pub async fn call(service: &S3Service, request: Request<Body>, request_id: &str)
         Ok(response) => response.map(Body::new),
         Err(error) => {
             let error: Box<dyn std::error::Error + Send + Sync> = error.into();
-            tracing::error!(
-                request_id,
-                error = error.as_ref(),
-                "an S3 request could not be answered"
-            );
+            tracing::error!(request_id, error = error.as_ref(), "an S3 request could not be answered");
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response
         }
     };
     if let Ok(id) = HeaderValue::from_str(request_id) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("x-amz-request-id"), id);
+        response.headers_mut().insert(HeaderName::from_static("x-amz-request-id"), id);
     }
     response
 }
@@ -69,3 +63,6 @@ pub async fn call(service: &S3Service, request: Request<Body>, request_id: &str)
 /// A request's extension: it came over TLS.
 #[derive(Clone, Copy, Debug)]
 pub struct OverTls;
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use headwater_model::Timestamp;
 use headwater_model::bucket::{Object, PART_BYTES_MIN, PART_NUMBER_MAX};
-use headwater_store::{
-    Batch, BlobError, Blobs, Document, Error as StoreError, Select, find, list, load,
-};
+use headwater_store::{Batch, BlobError, Blobs, Document, Error as StoreError, Select, find, list, load};
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -81,9 +79,7 @@ impl Sites {
         validate_key(&put.key)?;
         let upload = Upload {
             id: headwater_model::id::random_alphanumeric(48),
-            content_type: put
-                .content_type
-                .unwrap_or_else(|| content_type_of(&put.key)),
+            content_type: put.content_type.unwrap_or_else(|| content_type_of(&put.key)),
             bucket: put.bucket,
             key: put.key,
             headers: put.headers,
@@ -115,10 +111,7 @@ impl Sites {
     /// [`Error::NoSuchBucket`]; [`Error::Store`].
     pub async fn uploads(&self, bucket: &str) -> Result<Vec<Upload>, Error> {
         self.bucket(bucket).await?;
-        let select = Select {
-            parent: Some(bucket.into()),
-            ..Default::default()
-        };
+        let select = Select { parent: Some(bucket.into()), ..Default::default() };
         let mut uploads: Vec<Upload> = list(self.store(), select).await?;
         uploads.sort_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
         Ok(uploads)
@@ -129,10 +122,7 @@ impl Sites {
     /// # Errors
     /// [`Error::InvalidPartNumber`]; [`Error::NoSuchUpload`]; those of the bytes as [`Sites::put_object`]; whatever
     /// `check` returns.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the address of a part has four members, as in the protocol"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the address of a part has four members, as in the protocol")]
     pub async fn put_part<E>(
         &self,
         bucket: &str,
@@ -179,12 +169,7 @@ impl Sites {
         }
     }
 
-    async fn store_part(
-        &self,
-        bucket: &str,
-        key: &str,
-        part: &UploadedPart,
-    ) -> Result<Option<String>, Error> {
+    async fn store_part(&self, bucket: &str, key: &str, part: &UploadedPart) -> Result<Option<String>, Error> {
         let _gate = self.inner.gate.read().await;
         self.upload(bucket, key, &part.upload).await?;
         loop {
@@ -207,10 +192,7 @@ impl Sites {
     /// # Errors
     /// [`Error::Store`].
     pub async fn parts(&self, upload: &Upload) -> Result<Vec<UploadedPart>, Error> {
-        let select = Select {
-            parent: Some(upload.id.clone()),
-            ..Default::default()
-        };
+        let select = Select { parent: Some(upload.id.clone()), ..Default::default() };
         Ok(list(self.store(), select).await?)
     }
 
@@ -228,12 +210,8 @@ impl Sites {
         if named.is_empty() || named.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
             return Err(Error::InvalidPartOrder);
         }
-        let stored: BTreeMap<u16, UploadedPart> = self
-            .parts(upload)
-            .await?
-            .into_iter()
-            .map(|part| (part.number, part))
-            .collect();
+        let stored: BTreeMap<u16, UploadedPart> =
+            self.parts(upload).await?.into_iter().map(|part| (part.number, part)).collect();
         let mut parts = Vec::with_capacity(named.len());
         for (number, etag) in named {
             match stored.get(number) {
@@ -244,10 +222,7 @@ impl Sites {
         if let Some((_, but_last)) = parts.split_last()
             && let Some(small) = but_last.iter().find(|part| part.size < PART_BYTES_MIN)
         {
-            return Err(Error::PartTooSmall {
-                number: small.number,
-                size: small.size,
-            });
+            return Err(Error::PartTooSmall { number: small.number, size: small.size });
         }
         // The entity tag of such an object is the MD5 of its parts' MD5s, and their number.
         let mut digest = Md5::new();
@@ -256,10 +231,7 @@ impl Sites {
         }
         let blob = Sites::blob_name();
         let names = parts.iter().map(|part| part.blob.clone()).collect();
-        let size = self
-            .blobs()
-            .put_stream(&blob, one_after_another(self.blobs().clone(), names))
-            .await?;
+        let size = self.blobs().put_stream(&blob, one_after_another(self.blobs().clone(), names)).await?;
         let object = Object {
             bucket: upload.bucket.clone(),
             key: upload.key.clone(),
@@ -287,11 +259,7 @@ impl Sites {
     }
 
     /// Ends an upload, and puts its object in place in the same commit. Parts that come later find no upload.
-    async fn end_upload(
-        &self,
-        upload: &Upload,
-        object: Option<(&Object, &Conditions)>,
-    ) -> Result<(), Error> {
+    async fn end_upload(&self, upload: &Upload, object: Option<(&Object, &Conditions)>) -> Result<(), Error> {
         let current = load::<Upload>(self.store(), &upload.id).await?;
         let Some(current) = current else {
             return Err(Error::NoSuchUpload(upload.id.clone()));
@@ -302,9 +270,9 @@ impl Sites {
                     batch.delete_revision::<Upload>(&upload.id, current.revision);
                 });
                 match placed.await {
-                    Err(Error::Store(
-                        StoreError::Conflict { kind, .. } | StoreError::Missing { kind, .. },
-                    )) if kind == Upload::KIND => {
+                    Err(Error::Store(StoreError::Conflict { kind, .. } | StoreError::Missing { kind, .. }))
+                        if kind == Upload::KIND =>
+                    {
                         return Err(Error::NoSuchUpload(upload.id.clone()));
                     }
                     other => other?,
@@ -334,11 +302,7 @@ impl Sites {
     }
 
     /// Adds the removal of a bucket's uploads to a batch. Returns the blobs to discard after it.
-    pub(crate) async fn forget_uploads(
-        &self,
-        bucket: &str,
-        batch: &mut Batch,
-    ) -> Result<Vec<String>, Error> {
+    pub(crate) async fn forget_uploads(&self, bucket: &str, batch: &mut Batch) -> Result<Vec<String>, Error> {
         let mut blobs = Vec::new();
         for upload in self.uploads(bucket).await? {
             for part in self.parts(&upload).await? {
@@ -355,11 +319,7 @@ impl Sites {
         let mut known = HashSet::new();
         let mut after = None;
         loop {
-            let select = Select {
-                after: after.take(),
-                limit: 1000,
-                ..Default::default()
-            };
+            let select = Select { after: after.take(), limit: 1000, ..Default::default() };
             let page: Vec<Object> = list(self.store(), select).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id());
@@ -386,10 +346,7 @@ impl Sites {
 
 /// The bytes of several blobs in a row. A type of its own, as the compiler cannot tell otherwise that it may move
 /// between threads.
-fn one_after_another(
-    blobs: Blobs,
-    names: Vec<String>,
-) -> BoxStream<'static, Result<Bytes, BlobError>> {
+fn one_after_another(blobs: Blobs, names: Vec<String>) -> BoxStream<'static, Result<Bytes, BlobError>> {
     let open = move |name: String| {
         let blobs = blobs.clone();
         async move { blobs.stream(&name, None).await }

@@ -35,11 +35,7 @@ struct Face {
 
 /// Serves websites: those of their hosts and, on any host, `/website/NAME/…`. Everything else is not found.
 pub fn router(sites: Sites, native: Arc<dyn NativeSites>) -> Router {
-    with_sites(
-        sites,
-        native,
-        Router::new().fallback(|| async { Page::NoSite.response(&Method::GET) }),
-    )
+    with_sites(sites, native, Router::new().fallback(|| async { Page::NoSite.response(&Method::GET) }))
 }
 
 /// Serves websites on their hosts and below `/website/`, and the rest of the web listener elsewhere. Whatever a
@@ -60,16 +56,11 @@ pub fn site_of_host(address: &WebAddress, host: &str) -> Option<String> {
     let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
     for suffix in std::iter::once(&address.suffix).chain(&address.more_suffixes) {
         let suffix = suffix.to_ascii_lowercase();
-        if let Some(name) = host
-            .strip_suffix(&suffix)
-            .and_then(|rest| rest.strip_suffix('.'))
-        {
+        if let Some(name) = host.strip_suffix(&suffix).and_then(|rest| rest.strip_suffix('.')) {
             return named(name);
         }
     }
-    let at = host
-        .find(".s3-website.")
-        .or_else(|| host.find(".s3-website-"))?;
+    let at = host.find(".s3-website.").or_else(|| host.find(".s3-website-"))?;
     named(&host[..at])
 }
 
@@ -78,25 +69,11 @@ async fn dispatch(State((face, rest)): State<(Face, Router)>, request: Request) 
         .headers()
         .get(HOST)
         .and_then(|value| value.to_str().ok())
-        .or_else(|| {
-            request
-                .uri()
-                .authority()
-                .map(|authority| authority.as_str())
-        })
+        .or_else(|| request.uri().authority().map(|authority| authority.as_str()))
         .unwrap_or_default();
     if let Some(name) = site_of_host(face.sites.web(), host) {
         let path = request.uri().path().to_owned();
-        return face
-            .answer(
-                Visit {
-                    name,
-                    path,
-                    base: String::new(),
-                },
-                request.into_parts().0,
-            )
-            .await;
+        return face.answer(Visit { name, path, base: String::new() }, request.into_parts().0).await;
     }
     if let Some(named) = request.uri().path().strip_prefix(PATH_FORM) {
         let (name, path) = match named.find('/') {
@@ -104,9 +81,7 @@ async fn dispatch(State((face, rest)): State<(Face, Router)>, request: Request) 
             None => (named.to_owned(), String::new()),
         };
         let base = format!("{PATH_FORM}{name}");
-        return face
-            .answer(Visit { name, path, base }, request.into_parts().0)
-            .await;
+        return face.answer(Visit { name, path, base }, request.into_parts().0).await;
     }
     match rest.oneshot(request).await {
         Ok(response) => response,
@@ -128,17 +103,11 @@ impl Face {
     async fn answer(&self, visit: Visit, request: Parts) -> Response {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             let mut response = Page::OnlyReading.response(&request.method);
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         if visit.path.is_empty() {
-            let query = request
-                .uri
-                .query()
-                .map(|query| format!("?{query}"))
-                .unwrap_or_default();
+            let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
             return redirect(StatusCode::FOUND, &format!("{}/{query}", visit.base));
         }
         match self.native.site(&visit.name).await {
@@ -153,11 +122,12 @@ fn redirect(status: StatusCode, location: &str) -> Response {
     *response.status_mut() = status;
     match HeaderValue::from_str(location) {
         Ok(location) => {
-            response
-                .headers_mut()
-                .insert(http::header::LOCATION, location);
+            response.headers_mut().insert(http::header::LOCATION, location);
             response
         }
         Err(_) => Page::NotFound.response(&Method::GET),
     }
 }
+
+#[cfg(test)]
+mod tests;

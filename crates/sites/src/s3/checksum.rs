@@ -31,20 +31,13 @@ impl Verifier {
     /// Looks at what the headers announce.
     pub(super) fn new(headers: &HeaderMap, trailers: Option<TrailingHeaders>) -> Verifier {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let coming: Vec<&str> = text("x-amz-trailer")
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .collect();
+        let coming: Vec<&str> = text("x-amz-trailer").unwrap_or_default().split(',').map(str::trim).collect();
         let mut announced = BTreeMap::new();
         let mut hasher = ChecksumHasher::default();
         for name in NAMES {
             if let Some(value) = text(name) {
                 announced.insert(name, value.to_owned());
-            } else if !coming
-                .iter()
-                .any(|coming| coming.eq_ignore_ascii_case(name))
-            {
+            } else if !coming.iter().any(|coming| coming.eq_ignore_ascii_case(name)) {
                 continue;
             }
             match name {
@@ -55,28 +48,18 @@ impl Verifier {
                 _ => hasher.sha256 = Some(Sha256::new()),
             }
         }
-        Verifier {
-            announced,
-            trailers,
-            hasher: Arc::new(Mutex::new(hasher)),
-        }
+        Verifier { announced, trailers, hasher: Arc::new(Mutex::new(hasher)) }
     }
 
     /// The same bytes, looked at as they pass.
-    pub(super) fn watch<S, E>(
-        &self,
-        stream: S,
-    ) -> impl Stream<Item = Result<Bytes, E>> + Send + use<S, E>
+    pub(super) fn watch<S, E>(&self, stream: S) -> impl Stream<Item = Result<Bytes, E>> + Send + use<S, E>
     where
         S: Stream<Item = Result<Bytes, E>> + Send,
     {
         let hasher = self.hasher.clone();
         stream.inspect(move |chunk| {
             if let Ok(chunk) = chunk {
-                hasher
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .update(chunk);
+                hasher.lock().unwrap_or_else(PoisonError::into_inner).update(chunk);
             }
         })
     }
@@ -93,8 +76,7 @@ impl Verifier {
                 }
             }
         }
-        let hasher =
-            std::mem::take(&mut *self.hasher.lock().unwrap_or_else(PoisonError::into_inner));
+        let hasher = std::mem::take(&mut *self.hasher.lock().unwrap_or_else(PoisonError::into_inner));
         let actual = by_name(hasher.finalize());
         for (name, announced) in &self.announced {
             if actual.get(*name).is_some_and(|actual| actual != announced) {
@@ -106,16 +88,7 @@ impl Verifier {
 }
 
 fn by_name(sums: Checksum) -> BTreeMap<String, String> {
-    let values = [
-        sums.checksum_crc32,
-        sums.checksum_crc32c,
-        sums.checksum_crc64nvme,
-        sums.checksum_sha1,
-        sums.checksum_sha256,
-    ];
-    NAMES
-        .iter()
-        .zip(values)
-        .filter_map(|(name, value)| Some(((*name).to_owned(), value?)))
-        .collect()
+    let values =
+        [sums.checksum_crc32, sums.checksum_crc32c, sums.checksum_crc64nvme, sums.checksum_sha1, sums.checksum_sha256];
+    NAMES.iter().zip(values).filter_map(|(name, value)| Some(((*name).to_owned(), value?))).collect()
 }

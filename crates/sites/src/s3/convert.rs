@@ -24,12 +24,7 @@ const KEPT: [&str; 7] = [
 ];
 
 /// Everything but what RFC 3986 calls unreserved, and slashes.
-const KEY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b'/');
+const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 impl From<Error> for S3Error {
     fn from(error: Error) -> Self {
@@ -53,9 +48,7 @@ impl From<Error> for S3Error {
             Error::Incomplete { .. } | Error::Upload(_) => Code::IncompleteBody,
             Error::PreconditionFailed => Code::PreconditionFailed,
             Error::InvalidRange { .. } => Code::InvalidRange,
-            Error::Policy(_) | Error::PolicyOutside(_) | Error::PolicyTooLarge(_) => {
-                Code::MalformedPolicy
-            }
+            Error::Policy(_) | Error::PolicyOutside(_) | Error::PolicyTooLarge(_) => Code::MalformedPolicy,
             Error::PublicPolicyBlocked(_) => Code::AccessDenied,
             Error::InvalidWebsite(_) => Code::InvalidArgument,
             Error::Blob(_) | Error::Store(_) => return super::guard::internal(error),
@@ -121,10 +114,7 @@ pub(super) fn range(range: dto::Range) -> ByteRange {
 /// Reads a `Content-MD5`.
 pub(super) fn md5(text: Option<&String>) -> Result<Option<[u8; 16]>, Error> {
     let Some(text) = text else { return Ok(None) };
-    let bytes = STANDARD
-        .decode(text)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok());
+    let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
     bytes.map(Some).ok_or(Error::InvalidDigest("Content-MD5"))
 }
 
@@ -141,11 +131,7 @@ pub(super) fn kept_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
             continue;
         };
         let value = if name == "content-encoding" {
-            let codings: Vec<&str> = value
-                .split(',')
-                .map(str::trim)
-                .filter(|c| *c != "aws-chunked")
-                .collect();
+            let codings: Vec<&str> = value.split(',').map(str::trim).filter(|c| *c != "aws-chunked").collect();
             codings.join(", ")
         } else {
             value.to_owned()
@@ -158,9 +144,7 @@ pub(super) fn kept_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
 }
 
 pub(super) fn metadata(metadata: Option<dto::Metadata>) -> BTreeMap<String, String> {
-    metadata
-        .map(|metadata| metadata.into_iter().collect())
-        .unwrap_or_default()
+    metadata.map(|metadata| metadata.into_iter().collect()).unwrap_or_default()
 }
 
 /// A kept header of an object.
@@ -172,10 +156,7 @@ pub(super) fn header(object: &Object, name: &str) -> Option<String> {
 pub(super) fn only_null_version(version: Option<&str>) -> S3Result<()> {
     match version {
         None | Some("null") => Ok(()),
-        Some(_) => Err(s3_error!(
-            NoSuchVersion,
-            "The specified version does not exist."
-        )),
+        Some(_) => Err(s3_error!(NoSuchVersion, "The specified version does not exist.")),
     }
 }
 
@@ -207,21 +188,14 @@ pub(super) fn listed_object(object: Object, keys: Keys) -> dto::Object {
         e_tag: Some(etag(&object)),
         last_modified: Some(timestamp(object.last_modified)),
         size: i64::try_from(object.size).ok(),
-        storage_class: Some(dto::ObjectStorageClass::from_static(
-            dto::ObjectStorageClass::STANDARD,
-        )),
+        storage_class: Some(dto::ObjectStorageClass::from_static(dto::ObjectStorageClass::STANDARD)),
         key: Some(keys.write(object.key)),
         ..Default::default()
     }
 }
 
 pub(super) fn common_prefixes(prefixes: Vec<String>, keys: Keys) -> Vec<dto::CommonPrefix> {
-    prefixes
-        .into_iter()
-        .map(|prefix| dto::CommonPrefix {
-            prefix: Some(keys.write(prefix)),
-        })
-        .collect()
+    prefixes.into_iter().map(|prefix| dto::CommonPrefix { prefix: Some(keys.write(prefix)) }).collect()
 }
 
 /// A list member that is left out if it is empty.
@@ -230,48 +204,31 @@ pub(super) fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 }
 
 pub(super) fn website(configuration: dto::WebsiteConfiguration) -> S3Result<Website> {
-    if configuration
-        .routing_rules
-        .is_some_and(|rules| !rules.is_empty())
-    {
-        return Err(s3_error!(
-            NotImplemented,
-            "RoutingRules are not implemented"
-        ));
+    if configuration.routing_rules.is_some_and(|rules| !rules.is_empty()) {
+        return Err(s3_error!(NotImplemented, "RoutingRules are not implemented"));
     }
     Ok(Website {
         index_document: configuration.index_document.map(|document| document.suffix),
         error_document: configuration.error_document.map(|document| document.key),
-        redirect_all: configuration.redirect_all_requests_to.map(|redirect| {
-            (
-                redirect.host_name,
-                redirect
-                    .protocol
-                    .map(|protocol| protocol.as_str().to_owned()),
-            )
-        }),
+        redirect_all: configuration
+            .redirect_all_requests_to
+            .map(|redirect| (redirect.host_name, redirect.protocol.map(|protocol| protocol.as_str().to_owned()))),
     })
 }
 
 pub(super) fn website_output(website: Website) -> dto::GetBucketWebsiteOutput {
     dto::GetBucketWebsiteOutput {
-        index_document: website
-            .index_document
-            .map(|suffix| dto::IndexDocument { suffix }),
+        index_document: website.index_document.map(|suffix| dto::IndexDocument { suffix }),
         error_document: website.error_document.map(|key| dto::ErrorDocument { key }),
-        redirect_all_requests_to: website.redirect_all.map(|(host_name, protocol)| {
-            dto::RedirectAllRequestsTo {
-                host_name,
-                protocol: protocol.map(dto::Protocol::from),
-            }
+        redirect_all_requests_to: website.redirect_all.map(|(host_name, protocol)| dto::RedirectAllRequestsTo {
+            host_name,
+            protocol: protocol.map(dto::Protocol::from),
         }),
         routing_rules: None,
     }
 }
 
-pub(super) fn access_block(
-    configuration: &dto::PublicAccessBlockConfiguration,
-) -> PublicAccessBlock {
+pub(super) fn access_block(configuration: &dto::PublicAccessBlockConfiguration) -> PublicAccessBlock {
     PublicAccessBlock {
         block_public_acls: configuration.block_public_acls.unwrap_or_default(),
         ignore_public_acls: configuration.ignore_public_acls.unwrap_or_default(),

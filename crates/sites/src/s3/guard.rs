@@ -62,13 +62,10 @@ impl S3Access for Face {
                 self.sites.bucket(bucket).await?;
                 true
             }
-            ("CreateBucket", _) | (_, None) => caller
-                .identity_decision(&self.sites, &action(operation), &resource)
-                .is_allowed(),
-            (_, Some(bucket)) => {
-                self.permits(&caller, bucket, &action(operation), &resource)
-                    .await?
+            ("CreateBucket", _) | (_, None) => {
+                caller.identity_decision(&self.sites, &action(operation), &resource).is_allowed()
             }
+            (_, Some(bucket)) => self.permits(&caller, bucket, &action(operation), &resource).await?,
         };
         if !allowed {
             return Err(denied());
@@ -83,45 +80,24 @@ impl Face {
         let query: Vec<(String, String)> = cx
             .uri()
             .query()
-            .map(|query| {
-                form_urlencoded::parse(query.as_bytes())
-                    .into_owned()
-                    .collect()
-            })
+            .map(|query| form_urlencoded::parse(query.as_bytes()).into_owned().collect())
             .unwrap_or_default();
-        let parameter = |name: &str| {
-            query
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value.as_str())
-        };
+        let parameter =
+            |name: &str| query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
         let mut context = Context::new().at(Timestamp::now());
-        for (name, key) in [
-            ("prefix", "s3:prefix"),
-            ("delimiter", "s3:delimiter"),
-            ("max-keys", "s3:max-keys"),
-        ] {
+        for (name, key) in [("prefix", "s3:prefix"), ("delimiter", "s3:delimiter"), ("max-keys", "s3:max-keys")] {
             if let Some(value) = parameter(name) {
                 context.add(key, value);
             }
         }
-        let token = cx
-            .headers()
-            .get(TOKEN)
-            .and_then(|value| value.to_str().ok())
-            .or(parameter(TOKEN))
-            .map(String::from);
-        let access_key = cx
-            .credentials()
-            .map(|credentials| credentials.access_key.clone());
+        let token =
+            cx.headers().get(TOKEN).and_then(|value| value.to_str().ok()).or(parameter(TOKEN)).map(String::from);
+        let access_key = cx.credentials().map(|credentials| credentials.access_key.clone());
         let extensions = cx.extensions_mut();
         if let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() {
             context.add("aws:SourceIp", peer.ip().to_canonical().to_string());
         }
-        context.add(
-            "aws:SecureTransport",
-            extensions.get::<OverTls>().is_some().to_string(),
-        );
+        context.add("aws:SecureTransport", extensions.get::<OverTls>().is_some().to_string());
         let principal = match access_key {
             None => Principal::Anonymous,
             Some(id) => {
@@ -135,26 +111,16 @@ impl Face {
                     _ => false,
                 };
                 if !shown {
-                    return Err(s3_error!(
-                        InvalidToken,
-                        "The provided token is malformed or otherwise invalid."
-                    ));
+                    return Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."));
                 }
                 key.principal
             }
         };
         let account = &self.sites.realm().account;
         match &principal {
-            Principal::Root => {
-                context.add("aws:PrincipalArn", format!("arn:aws:iam::{account}:root"))
-            }
-            Principal::Role { role, .. } => {
-                context.add("aws:PrincipalArn", self.sites.realm().role_arn(role))
-            }
-            Principal::User { user } => context.add(
-                "aws:PrincipalArn",
-                format!("arn:aws:iam::{account}:user/{user}"),
-            ),
+            Principal::Root => context.add("aws:PrincipalArn", format!("arn:aws:iam::{account}:root")),
+            Principal::Role { role, .. } => context.add("aws:PrincipalArn", self.sites.realm().role_arn(role)),
+            Principal::User { user } => context.add("aws:PrincipalArn", format!("arn:aws:iam::{account}:user/{user}")),
             Principal::Service(_) | Principal::Anonymous => {}
         }
         if principal != Principal::Anonymous {
@@ -164,11 +130,7 @@ impl Face {
             Principal::Anonymous => Vec::new(),
             principal => self.keys.policies(principal).await.map_err(internal)?,
         };
-        Ok(Caller {
-            principal,
-            policies: Arc::new(policies),
-            context,
-        })
+        Ok(Caller { principal, policies: Arc::new(policies), context })
     }
 
     /// Whether the caller may do this to something in a bucket.
@@ -181,14 +143,8 @@ impl Face {
     ) -> Result<bool, Error> {
         // That a bucket does not exist is no secret: names are taken from one space.
         let bucket = self.sites.bucket(bucket).await?;
-        let decision = self.sites.decide(
-            &bucket,
-            &caller.policies,
-            &caller.principal,
-            action,
-            resource,
-            &caller.context,
-        );
+        let decision =
+            self.sites.decide(&bucket, &caller.policies, &caller.principal, action, resource, &caller.context);
         Ok(decision.is_allowed())
     }
 }
@@ -197,13 +153,7 @@ impl Caller {
     /// Whether the caller's own policies let them; where there is no bucket that could say something.
     fn identity_decision(&self, sites: &Sites, action: &str, resource: &str) -> Decision {
         let account = sites.realm().account.as_str();
-        let request = Request {
-            principal: &self.principal,
-            account,
-            action,
-            resource,
-            context: &self.context,
-        };
+        let request = Request { principal: &self.principal, account, action, resource, context: &self.context };
         evaluate(self.policies.iter(), &request)
     }
 }
@@ -213,14 +163,8 @@ pub(super) fn denied() -> S3Error {
 }
 
 pub(super) fn internal(error: impl std::error::Error + 'static) -> S3Error {
-    tracing::error!(
-        error = &error as &dyn std::error::Error,
-        "an S3 request failed"
-    );
-    S3Error::with_message(
-        S3ErrorCode::InternalError,
-        "We encountered an internal error. Please try again.",
-    )
+    tracing::error!(error = &error as &dyn std::error::Error, "an S3 request failed");
+    S3Error::with_message(S3ErrorCode::InternalError, "We encountered an internal error. Please try again.")
 }
 
 /// The IAM action of an operation. Source: S3 user guide, "Required permissions for Amazon S3 API operations".

@@ -2,9 +2,8 @@
 
 use super::checksum::{NAMES, Verifier};
 use super::convert::{
-    Keys, access_block, access_block_output, common_prefixes, conditions, etag, header,
-    kept_headers, length, listed_object, md5, metadata, only_null_version, range, some, timestamp,
-    website, website_output,
+    Keys, access_block, access_block_output, common_prefixes, conditions, etag, header, kept_headers, length,
+    listed_object, md5, metadata, only_null_version, range, some, timestamp, website, website_output,
 };
 use super::guard::{Caller, denied};
 use super::{Face, convert};
@@ -63,28 +62,13 @@ fn proceed(conditions: &Conditions, object: &Object) -> S3Result<()> {
 
 impl Face {
     /// The object that a copy reads, if the caller may read it.
-    async fn copy_source<T>(
-        &self,
-        req: &S3Request<T>,
-        source: &CopySource,
-    ) -> S3Result<(String, String)> {
-        let CopySource::Bucket {
-            bucket,
-            key,
-            version_id,
-        } = source
-        else {
-            return Err(s3_error!(
-                NotImplemented,
-                "access points are not implemented"
-            ));
+    async fn copy_source<T>(&self, req: &S3Request<T>, source: &CopySource) -> S3Result<(String, String)> {
+        let CopySource::Bucket { bucket, key, version_id } = source else {
+            return Err(s3_error!(NotImplemented, "access points are not implemented"));
         };
         only_null_version(version_id.as_deref())?;
         let caller = req.extensions.get::<Caller>().ok_or_else(denied)?;
-        if !self
-            .permits(caller, bucket, "s3:GetObject", &object_arn(bucket, key))
-            .await?
-        {
+        if !self.permits(caller, bucket, "s3:GetObject", &object_arn(bucket, key)).await? {
             return Err(denied());
         }
         Ok((bucket.to_string(), key.to_string()))
@@ -93,10 +77,7 @@ impl Face {
 
 #[async_trait::async_trait]
 impl S3 for Face {
-    async fn list_buckets(
-        &self,
-        _req: S3Request<ListBucketsInput>,
-    ) -> S3Result<S3Response<ListBucketsOutput>> {
+    async fn list_buckets(&self, _req: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
         let buckets = self.sites.buckets().await?;
         let buckets = buckets.into_iter().map(|bucket| Bucket {
             name: Some(bucket.name),
@@ -106,34 +87,17 @@ impl S3 for Face {
         let account = self.sites.realm().account.clone();
         Ok(S3Response::new(ListBucketsOutput {
             buckets: Some(buckets.collect()),
-            owner: Some(Owner {
-                id: Some(account),
-                display_name: None,
-            }),
+            owner: Some(Owner { id: Some(account), display_name: None }),
             ..Default::default()
         }))
     }
 
-    async fn create_bucket(
-        &self,
-        req: S3Request<CreateBucketInput>,
-    ) -> S3Result<S3Response<CreateBucketOutput>> {
-        let bucket = self
-            .sites
-            .create_bucket(CreateBucket {
-                name: req.input.bucket,
-                ..Default::default()
-            })
-            .await?;
-        Ok(S3Response::new(CreateBucketOutput {
-            location: Some(format!("/{}", bucket.name)),
-        }))
+    async fn create_bucket(&self, req: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
+        let bucket = self.sites.create_bucket(CreateBucket { name: req.input.bucket, ..Default::default() }).await?;
+        Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{}", bucket.name)) }))
     }
 
-    async fn head_bucket(
-        &self,
-        req: S3Request<HeadBucketInput>,
-    ) -> S3Result<S3Response<HeadBucketOutput>> {
+    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
         self.sites.bucket(&req.input.bucket).await?;
         Ok(S3Response::new(HeadBucketOutput {
             bucket_region: Some(self.sites.realm().region.clone()),
@@ -141,10 +105,7 @@ impl S3 for Face {
         }))
     }
 
-    async fn delete_bucket(
-        &self,
-        req: S3Request<DeleteBucketInput>,
-    ) -> S3Result<S3Response<DeleteBucketOutput>> {
+    async fn delete_bucket(&self, req: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {
         self.sites.delete_bucket(&req.input.bucket).await?;
         done()
     }
@@ -156,9 +117,7 @@ impl S3 for Face {
         self.sites.bucket(&req.input.bucket).await?;
         // The first Region has no name here.
         let region = Some(self.sites.realm().region.clone()).filter(|region| region != "us-east-1");
-        Ok(S3Response::new(GetBucketLocationOutput {
-            location_constraint: region.map(BucketLocationConstraint::from),
-        }))
+        Ok(S3Response::new(GetBucketLocationOutput { location_constraint: region.map(BucketLocationConstraint::from) }))
     }
 
     async fn get_bucket_versioning(
@@ -175,14 +134,9 @@ impl S3 for Face {
     ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
         let bucket = self.sites.bucket(&req.input.bucket).await?;
         let Some(policy) = bucket.policy else {
-            return Err(s3_error!(
-                NoSuchBucketPolicy,
-                "The bucket policy does not exist"
-            ));
+            return Err(s3_error!(NoSuchBucketPolicy, "The bucket policy does not exist"));
         };
-        Ok(S3Response::new(GetBucketPolicyOutput {
-            policy: Some(policy.to_string()),
-        }))
+        Ok(S3Response::new(GetBucketPolicyOutput { policy: Some(policy.to_string()) }))
     }
 
     async fn put_bucket_policy(
@@ -209,10 +163,9 @@ impl S3 for Face {
     ) -> S3Result<S3Response<GetBucketWebsiteOutput>> {
         match self.sites.bucket(&req.input.bucket).await?.website {
             Some(website) => Ok(S3Response::new(website_output(website))),
-            None => Err(s3_error!(
-                NoSuchWebsiteConfiguration,
-                "The specified bucket does not have a website configuration"
-            )),
+            None => {
+                Err(s3_error!(NoSuchWebsiteConfiguration, "The specified bucket does not have a website configuration"))
+            }
         }
     }
 
@@ -220,12 +173,7 @@ impl S3 for Face {
         &self,
         req: S3Request<PutBucketWebsiteInput>,
     ) -> S3Result<S3Response<PutBucketWebsiteOutput>> {
-        self.sites
-            .put_website(
-                &req.input.bucket,
-                Some(website(req.input.website_configuration)?),
-            )
-            .await?;
+        self.sites.put_website(&req.input.bucket, Some(website(req.input.website_configuration)?)).await?;
         done()
     }
 
@@ -245,13 +193,7 @@ impl S3 for Face {
         if tags.is_empty() {
             return Err(s3_error!(NoSuchTagSet, "The TagSet does not exist"));
         }
-        let tag_set = tags
-            .into_iter()
-            .map(|(key, value)| Tag {
-                key: Some(key),
-                value: Some(value),
-            })
-            .collect();
+        let tag_set = tags.into_iter().map(|(key, value)| Tag { key: Some(key), value: Some(value) }).collect();
         Ok(S3Response::new(GetBucketTaggingOutput { tag_set }))
     }
 
@@ -276,9 +218,7 @@ impl S3 for Face {
         &self,
         req: S3Request<DeleteBucketTaggingInput>,
     ) -> S3Result<S3Response<DeleteBucketTaggingOutput>> {
-        self.sites
-            .put_tags(&req.input.bucket, BTreeMap::new())
-            .await?;
+        self.sites.put_tags(&req.input.bucket, BTreeMap::new()).await?;
         done()
     }
 
@@ -286,24 +226,14 @@ impl S3 for Face {
         &self,
         req: S3Request<GetPublicAccessBlockInput>,
     ) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
-        let Some(block) = self
-            .sites
-            .bucket(&req.input.bucket)
-            .await?
-            .public_access_block
-        else {
+        let Some(block) = self.sites.bucket(&req.input.bucket).await?.public_access_block else {
             let code = s3s::S3ErrorCode::Custom("NoSuchPublicAccessBlockConfiguration".into());
-            let mut error = s3s::S3Error::with_message(
-                code,
-                "The public access block configuration was not found",
-            );
+            let mut error = s3s::S3Error::with_message(code, "The public access block configuration was not found");
             error.set_status_code(http::StatusCode::NOT_FOUND);
             return Err(error);
         };
         let public_access_block_configuration = Some(access_block_output(block));
-        Ok(S3Response::new(GetPublicAccessBlockOutput {
-            public_access_block_configuration,
-        }))
+        Ok(S3Response::new(GetPublicAccessBlockOutput { public_access_block_configuration }))
     }
 
     async fn put_public_access_block(
@@ -311,9 +241,7 @@ impl S3 for Face {
         req: S3Request<PutPublicAccessBlockInput>,
     ) -> S3Result<S3Response<PutPublicAccessBlockOutput>> {
         let block = access_block(&req.input.public_access_block_configuration);
-        self.sites
-            .put_public_access_block(&req.input.bucket, Some(block))
-            .await?;
+        self.sites.put_public_access_block(&req.input.bucket, Some(block)).await?;
         done()
     }
 
@@ -321,16 +249,11 @@ impl S3 for Face {
         &self,
         req: S3Request<DeletePublicAccessBlockInput>,
     ) -> S3Result<S3Response<DeletePublicAccessBlockOutput>> {
-        self.sites
-            .put_public_access_block(&req.input.bucket, None)
-            .await?;
+        self.sites.put_public_access_block(&req.input.bucket, None).await?;
         done()
     }
 
-    async fn put_object(
-        &self,
-        req: S3Request<PutObjectInput>,
-    ) -> S3Result<S3Response<PutObjectOutput>> {
+    async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let verifier = Verifier::new(&req.headers, req.trailing_headers);
         let input = req.input;
         let put = PutObject {
@@ -362,49 +285,22 @@ impl S3 for Face {
         }))
     }
 
-    async fn get_object(
-        &self,
-        req: S3Request<GetObjectInput>,
-    ) -> S3Result<S3Response<GetObjectOutput>> {
+    async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = req.input;
         only_null_version(input.version_id.as_deref())?;
-        let wanted = conditions(
-            input.if_match,
-            input.if_none_match,
-            input.if_modified_since,
-            input.if_unmodified_since,
-        );
-        proceed(
-            &wanted,
-            &self.sites.object(&input.bucket, &input.key).await?,
-        )?;
+        let wanted =
+            conditions(input.if_match, input.if_none_match, input.if_modified_since, input.if_unmodified_since);
+        proceed(&wanted, &self.sites.object(&input.bucket, &input.key).await?)?;
         let part = input.range.map(range);
-        let Reading {
-            object,
-            range,
-            body,
-        } = self
-            .sites
-            .get_object(&input.bucket, &input.key, part)
-            .await?;
+        let Reading { object, range, body } = self.sites.get_object(&input.bucket, &input.key, part).await?;
         // A sum over the whole object says nothing of a part of it.
-        let sums = if input.checksum_mode.is_some() && part.is_none() {
-            Some(&object)
-        } else {
-            None
-        };
+        let sums = if input.checksum_mode.is_some() && part.is_none() { Some(&object) } else { None };
         let sum = |name| sums.and_then(|object| header(object, name));
         let checksum_type = sums
             .filter(|object| NAMES.iter().any(|name| object.headers.contains_key(*name)))
             .map(|_| ChecksumType::from_static(ChecksumType::FULL_OBJECT));
-        let content_range = part.map(|_| {
-            format!(
-                "bytes {}-{}/{}",
-                range.start,
-                range.end.saturating_sub(1),
-                object.size
-            )
-        });
+        let content_range =
+            part.map(|_| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), object.size));
         let output = GetObjectOutput {
             accept_ranges: Some("bytes".into()),
             content_length: number(range.end - range.start),
@@ -431,38 +327,19 @@ impl S3 for Face {
         Ok(S3Response::new(output))
     }
 
-    async fn head_object(
-        &self,
-        req: S3Request<HeadObjectInput>,
-    ) -> S3Result<S3Response<HeadObjectOutput>> {
+    async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let input = req.input;
         only_null_version(input.version_id.as_deref())?;
         let object = self.sites.object(&input.bucket, &input.key).await?;
-        let wanted = conditions(
-            input.if_match,
-            input.if_none_match,
-            input.if_modified_since,
-            input.if_unmodified_since,
-        );
+        let wanted =
+            conditions(input.if_match, input.if_none_match, input.if_modified_since, input.if_unmodified_since);
         proceed(&wanted, &object)?;
-        let part = input
-            .range
-            .map(|part| range(part).within(object.size))
-            .transpose()?;
-        let sum = |name| {
-            input
-                .checksum_mode
-                .as_ref()
-                .and_then(|_| header(&object, name))
-        };
+        let part = input.range.map(|part| range(part).within(object.size)).transpose()?;
+        let sum = |name| input.checksum_mode.as_ref().and_then(|_| header(&object, name));
         Ok(S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".into()),
-            content_length: number(
-                part.as_ref()
-                    .map_or(object.size, |part| part.end - part.start),
-            ),
-            content_range: part
-                .map(|part| format!("bytes {}-{}/{}", part.start, part.end - 1, object.size)),
+            content_length: number(part.as_ref().map_or(object.size, |part| part.end - part.start)),
+            content_range: part.map(|part| format!("bytes {}-{}/{}", part.start, part.end - 1, object.size)),
             e_tag: Some(etag(&object)),
             last_modified: Some(timestamp(object.last_modified)),
             cache_control: header(&object, "cache-control"),
@@ -482,21 +359,13 @@ impl S3 for Face {
         }))
     }
 
-    async fn delete_object(
-        &self,
-        req: S3Request<DeleteObjectInput>,
-    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+    async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
         only_null_version(req.input.version_id.as_deref())?;
-        self.sites
-            .delete_object(&req.input.bucket, &req.input.key)
-            .await?;
+        self.sites.delete_object(&req.input.bucket, &req.input.key).await?;
         done()
     }
 
-    async fn delete_objects(
-        &self,
-        req: S3Request<DeleteObjectsInput>,
-    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+    async fn delete_objects(&self, req: S3Request<DeleteObjectsInput>) -> S3Result<S3Response<DeleteObjectsOutput>> {
         let caller = req.extensions.get::<Caller>().cloned().ok_or_else(denied)?;
         let DeleteObjectsInput { bucket, delete, .. } = req.input;
         // What the protocol allows.
@@ -506,32 +375,17 @@ impl S3 for Face {
         self.sites.bucket(&bucket).await?;
         let quiet = delete.quiet.unwrap_or_default();
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-        for ObjectIdentifier {
-            key, version_id, ..
-        } in delete.objects
-        {
+        for ObjectIdentifier { key, version_id, .. } in delete.objects {
             let outcome = async {
                 only_null_version(version_id.as_deref())?;
-                if !self
-                    .permits(
-                        &caller,
-                        &bucket,
-                        "s3:DeleteObject",
-                        &object_arn(&bucket, &key),
-                    )
-                    .await?
-                {
+                if !self.permits(&caller, &bucket, "s3:DeleteObject", &object_arn(&bucket, &key)).await? {
                     return Err(denied());
                 }
                 Ok(self.sites.delete_object(&bucket, &key).await?)
             };
             match outcome.await {
                 Ok(()) if quiet => {}
-                Ok(()) => deleted.push(DeletedObject {
-                    key: Some(key),
-                    version_id,
-                    ..Default::default()
-                }),
+                Ok(()) => deleted.push(DeletedObject { key: Some(key), version_id, ..Default::default() }),
                 Err(error) => errors.push(Error {
                     code: Some(error.code().as_str().to_owned()),
                     key: Some(key),
@@ -540,17 +394,10 @@ impl S3 for Face {
                 }),
             }
         }
-        Ok(S3Response::new(DeleteObjectsOutput {
-            deleted: some(deleted),
-            errors: some(errors),
-            ..Default::default()
-        }))
+        Ok(S3Response::new(DeleteObjectsOutput { deleted: some(deleted), errors: some(errors), ..Default::default() }))
     }
 
-    async fn copy_object(
-        &self,
-        req: S3Request<CopyObjectInput>,
-    ) -> S3Result<S3Response<CopyObjectOutput>> {
+    async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
         let (bucket, key) = self.copy_source(&req, &req.input.copy_source).await?;
         let kept = kept_headers(&req.headers);
         let input = req.input;
@@ -564,14 +411,9 @@ impl S3 for Face {
         if wanted.judge(&self.sites.object(&bucket, &key).await?) != Outcome::Proceed {
             return Err(crate::Error::PreconditionFailed.into());
         }
-        let replace = input
-            .metadata_directive
-            .is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
+        let replace = input.metadata_directive.is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
         if !replace && bucket == input.bucket && key == input.key {
-            return Err(s3_error!(
-                InvalidRequest,
-                "a copy onto itself must replace the metadata"
-            ));
+            return Err(s3_error!(InvalidRequest, "a copy onto itself must replace the metadata"));
         }
         let put = PutObject {
             bucket: input.bucket,
@@ -581,15 +423,8 @@ impl S3 for Face {
             metadata: metadata(input.metadata),
             ..Default::default()
         };
-        let attributes = if replace {
-            Attributes::Replace
-        } else {
-            Attributes::Keep
-        };
-        let object = self
-            .sites
-            .copy_object((&bucket, &key), put, attributes)
-            .await?;
+        let attributes = if replace { Attributes::Replace } else { Attributes::Keep };
+        let object = self.sites.copy_object((&bucket, &key), put, attributes).await?;
         Ok(S3Response::new(CopyObjectOutput {
             copy_object_result: Some(CopyObjectResult {
                 e_tag: Some(etag(&object)),
@@ -600,10 +435,7 @@ impl S3 for Face {
         }))
     }
 
-    async fn list_objects(
-        &self,
-        req: S3Request<ListObjectsInput>,
-    ) -> S3Result<S3Response<ListObjectsOutput>> {
+    async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
         let input = req.input;
         let keys = Keys::of(input.encoding_type.as_ref());
         let max = limit(input.max_keys)?;
@@ -622,17 +454,8 @@ impl S3 for Face {
             max_keys: i32::try_from(max).ok(),
             is_truncated: Some(listing.next_after.is_some()),
             // Without a delimiter, the last key is the marker, and who lists knows it.
-            next_marker: listing
-                .next_after
-                .filter(|_| folded)
-                .map(|next| keys.write(next)),
-            contents: some(
-                listing
-                    .objects
-                    .into_iter()
-                    .map(|object| listed_object(object, keys))
-                    .collect(),
-            ),
+            next_marker: listing.next_after.filter(|_| folded).map(|next| keys.write(next)),
+            contents: some(listing.objects.into_iter().map(|object| listed_object(object, keys)).collect()),
             common_prefixes: some(common_prefixes(listing.common_prefixes, keys)),
             delimiter: input.delimiter.map(|delimiter| keys.write(delimiter)),
             encoding_type: input.encoding_type,
@@ -640,10 +463,7 @@ impl S3 for Face {
         }))
     }
 
-    async fn list_objects_v2(
-        &self,
-        req: S3Request<ListObjectsV2Input>,
-    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+    async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
         let input = req.input;
         let keys = Keys::of(input.encoding_type.as_ref());
         let max = limit(input.max_keys)?;
@@ -652,12 +472,7 @@ impl S3 for Face {
                 hex::decode(token)
                     .ok()
                     .and_then(|bytes| String::from_utf8(bytes).ok())
-                    .ok_or_else(|| {
-                        s3_error!(
-                            InvalidArgument,
-                            "The continuation token provided is incorrect"
-                        )
-                    })?,
+                    .ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))?,
             ),
             None => input.start_after.clone().filter(|after| !after.is_empty()),
         };
@@ -677,13 +492,7 @@ impl S3 for Face {
             is_truncated: Some(listing.next_after.is_some()),
             continuation_token: input.continuation_token,
             next_continuation_token: listing.next_after.map(hex::encode),
-            contents: some(
-                listing
-                    .objects
-                    .into_iter()
-                    .map(|object| listed_object(object, keys))
-                    .collect(),
-            ),
+            contents: some(listing.objects.into_iter().map(|object| listed_object(object, keys)).collect()),
             common_prefixes: some(common_prefixes(listing.common_prefixes, keys)),
             delimiter: input.delimiter.map(|delimiter| keys.write(delimiter)),
             encoding_type: input.encoding_type,
@@ -711,9 +520,7 @@ impl S3 for Face {
             is_latest: Some(true),
             last_modified: Some(timestamp(object.last_modified)),
             size: number(object.size),
-            storage_class: Some(ObjectVersionStorageClass::from_static(
-                ObjectVersionStorageClass::STANDARD,
-            )),
+            storage_class: Some(ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD)),
             version_id: Some("null".into()),
             key: Some(keys.write(object.key)),
             ..Default::default()
@@ -757,33 +564,19 @@ impl S3 for Face {
         }))
     }
 
-    async fn upload_part(
-        &self,
-        req: S3Request<UploadPartInput>,
-    ) -> S3Result<S3Response<UploadPartOutput>> {
+    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
         let verifier = Verifier::new(&req.headers, req.trailing_headers);
         let input = req.input;
-        let announced = (
-            length(input.content_length),
-            md5(input.content_md5.as_ref())?,
-        );
+        let announced = (length(input.content_length), md5(input.content_md5.as_ref())?);
         let bytes = verifier.watch(body(input.body));
         let mut sums = BTreeMap::new();
         let number = i64::from(input.part_number);
         let part = self
             .sites
-            .put_part(
-                &input.bucket,
-                &input.key,
-                &input.upload_id,
-                number,
-                bytes,
-                announced,
-                || {
-                    sums = verifier.verify()?;
-                    Ok(())
-                },
-            )
+            .put_part(&input.bucket, &input.key, &input.upload_id, number, bytes, announced, || {
+                sums = verifier.verify()?;
+                Ok(())
+            })
             .await?;
         Ok(S3Response::new(UploadPartOutput {
             e_tag: Some(ETag::Strong(part.etag)),
@@ -803,12 +596,10 @@ impl S3 for Face {
         let (bucket, key) = self.copy_source(&req, &req.input.copy_source).await?;
         let input = req.input;
         let part = match &input.copy_source_range {
-            Some(text) => Some(ByteRange::parse(text).ok_or_else(|| {
-                s3_error!(
-                    InvalidArgument,
-                    "x-amz-copy-source-range must be bytes=FIRST-LAST"
-                )
-            })?),
+            Some(text) => Some(
+                ByteRange::parse(text)
+                    .ok_or_else(|| s3_error!(InvalidArgument, "x-amz-copy-source-range must be bytes=FIRST-LAST"))?,
+            ),
             None => None,
         };
         let source = self.sites.get_object(&bucket, &key, part).await?;
@@ -816,15 +607,7 @@ impl S3 for Face {
         let number = i64::from(input.part_number);
         let part = self
             .sites
-            .put_part(
-                &input.bucket,
-                &input.key,
-                &input.upload_id,
-                number,
-                source.body,
-                announced,
-                || Ok(()),
-            )
+            .put_part(&input.bucket, &input.key, &input.upload_id, number, source.body, announced, || Ok(()))
             .await?;
         Ok(S3Response::new(UploadPartCopyOutput {
             copy_part_result: Some(CopyPartResult {
@@ -841,21 +624,10 @@ impl S3 for Face {
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         let input = req.input;
-        let upload = self
-            .sites
-            .upload(&input.bucket, &input.key, &input.upload_id)
-            .await?;
+        let upload = self.sites.upload(&input.bucket, &input.key, &input.upload_id).await?;
         let mut named = Vec::new();
-        for part in input
-            .multipart_upload
-            .and_then(|upload| upload.parts)
-            .unwrap_or_default()
-        {
-            match (
-                part.part_number
-                    .and_then(|number| u16::try_from(number).ok()),
-                part.e_tag,
-            ) {
+        for part in input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default() {
+            match (part.part_number.and_then(|number| u16::try_from(number).ok()), part.e_tag) {
                 (Some(number), Some(tag)) => named.push((number, tag.into_value())),
                 _ => return Err(s3_error!(MalformedXML, "a part needs PartNumber and ETag")),
             }
@@ -876,33 +648,21 @@ impl S3 for Face {
         req: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
         let input = req.input;
-        let upload = self
-            .sites
-            .upload(&input.bucket, &input.key, &input.upload_id)
-            .await?;
+        let upload = self.sites.upload(&input.bucket, &input.key, &input.upload_id).await?;
         self.sites.abort_upload(&upload).await?;
         done()
     }
 
-    async fn list_parts(
-        &self,
-        req: S3Request<ListPartsInput>,
-    ) -> S3Result<S3Response<ListPartsOutput>> {
+    async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
         let input = req.input;
-        let upload = self
-            .sites
-            .upload(&input.bucket, &input.key, &input.upload_id)
-            .await?;
+        let upload = self.sites.upload(&input.bucket, &input.key, &input.upload_id).await?;
         let max = limit(input.max_parts)? as usize;
         let after = input.part_number_marker.unwrap_or(0);
         let mut parts = self.sites.parts(&upload).await?;
         parts.retain(|part| i32::from(part.number) > after);
         let truncated = parts.len() > max;
         parts.truncate(max);
-        let next = parts
-            .last()
-            .map(|part| i32::from(part.number))
-            .filter(|_| truncated);
+        let next = parts.last().map(|part| i32::from(part.number)).filter(|_| truncated);
         let parts = parts.into_iter().map(|part| Part {
             e_tag: Some(ETag::Strong(part.etag)),
             last_modified: Some(timestamp(part.last_modified)),
@@ -931,25 +691,15 @@ impl S3 for Face {
         let max = limit(input.max_uploads)? as usize;
         let mut uploads = self.sites.uploads(&input.bucket).await?;
         let prefix = input.prefix.clone().unwrap_or_default();
-        let after = (
-            input.key_marker.clone().unwrap_or_default(),
-            input.upload_id_marker.clone().unwrap_or_default(),
-        );
+        let after = (input.key_marker.clone().unwrap_or_default(), input.upload_id_marker.clone().unwrap_or_default());
         let whole_key = input.upload_id_marker.is_none();
         uploads.retain(|upload| {
-            let later = if whole_key {
-                upload.key > after.0
-            } else {
-                (&upload.key, &upload.id) > (&after.0, &after.1)
-            };
+            let later = if whole_key { upload.key > after.0 } else { (&upload.key, &upload.id) > (&after.0, &after.1) };
             upload.key.starts_with(&prefix) && (input.key_marker.is_none() || later)
         });
         let truncated = uploads.len() > max;
         uploads.truncate(max);
-        let last = uploads
-            .last()
-            .filter(|_| truncated)
-            .map(|upload| (upload.key.clone(), upload.id.clone()));
+        let last = uploads.last().filter(|_| truncated).map(|upload| (upload.key.clone(), upload.id.clone()));
         let uploads = uploads.into_iter().map(|upload| MultipartUpload {
             initiated: Some(timestamp(upload.initiated_at)),
             key: Some(upload.key),
@@ -973,7 +723,5 @@ impl S3 for Face {
 /// The `Expires` header as it was given, if it is a date.
 fn expires(object: &Object) -> Option<Timestamp> {
     let seconds = crate::conditions::parse_http_date(object.headers.get("expires")?)?;
-    Some(convert::timestamp(headwater_model::Timestamp(
-        seconds.checked_mul(1000)?,
-    )))
+    Some(convert::timestamp(headwater_model::Timestamp(seconds.checked_mul(1000)?)))
 }

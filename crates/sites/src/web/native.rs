@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -51,12 +51,7 @@ pub(super) fn answer(face: &Face, site: &NativeSite, visit: &Visit, request: &Pa
     let mut response = match visit.path.as_str() {
         "/config.json" => {
             let bytes = Bytes::from(site.config.to_string());
-            let asset = Asset {
-                bytes,
-                content_type: "application/json",
-                etag: "",
-                cache_control: "no-cache",
-            };
+            let asset = Asset { bytes, content_type: "application/json", etag: "", cache_control: "no-cache" };
             file(asset, request)
         }
         path => match face.native.asset(path).or_else(|| page_of(face, path)) {
@@ -65,22 +60,12 @@ pub(super) fn answer(face: &Face, site: &NativeSite, visit: &Visit, request: &Pa
         },
     };
     let headers = response.headers_mut();
-    if let Ok(policy) = HeaderValue::from_str(
-        &face
-            .native
-            .content_security_policy(&face.sites.web().origin),
-    ) {
+    if let Ok(policy) = HeaderValue::from_str(&face.native.content_security_policy(&face.sites.web().origin)) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(
-        REFERRER_POLICY,
-        HeaderValue::from_static("strict-origin-when-cross-origin"),
-    );
-    headers.insert(
-        HeaderName::from_static("cross-origin-opener-policy"),
-        HeaderValue::from_static("same-origin"),
-    );
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
+    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
     headers.insert(
         HeaderName::from_static("permissions-policy"),
         HeaderValue::from_static("camera=(), microphone=(), geolocation=()"),
@@ -91,11 +76,7 @@ pub(super) fn answer(face: &Face, site: &NativeSite, visit: &Visit, request: &Pa
 /// A path without an extension is a place in the page, which the page itself shows.
 fn page_of(face: &Face, path: &str) -> Option<Asset> {
     let last = path.rsplit('/').next().unwrap_or_default();
-    if last.contains('.') {
-        None
-    } else {
-        face.native.asset("/")
-    }
+    if last.contains('.') { None } else { face.native.asset("/") }
 }
 
 fn file(asset: Asset, request: &Parts) -> Response {
@@ -103,26 +84,15 @@ fn file(asset: Asset, request: &Parts) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(asset.cache_control));
     if !asset.etag.is_empty() {
         headers.insert(ETAG, HeaderValue::from_static(asset.etag));
-        let seen = request
-            .headers
-            .get(IF_NONE_MATCH)
-            .and_then(|value| value.to_str().ok());
-        let known = |tags: &str| {
-            tags.split(',')
-                .map(str::trim)
-                .any(|tag| tag.trim_start_matches("W/") == asset.etag)
-        };
+        let seen = request.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        let known = |tags: &str| tags.split(',').map(str::trim).any(|tag| tag.trim_start_matches("W/") == asset.etag);
         if seen.is_some_and(known) {
             return with(StatusCode::NOT_MODIFIED, headers, Body::empty());
         }
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(asset.bytes.len()));
-    let body = if request.method == Method::HEAD {
-        Body::empty()
-    } else {
-        Body::from(asset.bytes)
-    };
+    let body = if request.method == Method::HEAD { Body::empty() } else { Body::from(asset.bytes) };
     with(StatusCode::OK, headers, body)
 }
 

@@ -13,8 +13,8 @@ use headwater_model::Timestamp;
 use headwater_model::bucket::{Bucket, Object, Website};
 use headwater_model::policy::Context;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -22,19 +22,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use std::net::SocketAddr;
 
 /// Stored headers that a reader gets.
-const PASSED_ON: [&str; 4] = [
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "expires",
-];
+const PASSED_ON: [&str; 4] = ["content-disposition", "content-encoding", "content-language", "expires"];
 /// What keeps its form in a redirect's path.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b'/');
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 pub(super) async fn answer(sites: &Sites, visit: &Visit, request: &Parts) -> Response {
     match find(sites, visit, request).await {
@@ -42,11 +32,7 @@ pub(super) async fn answer(sites: &Sites, visit: &Visit, request: &Parts) -> Res
         Err(Error::NoSuchBucket(_)) => Page::NoSite.response(&request.method),
         Err(error) => {
             let bucket = visit.name.as_str();
-            tracing::error!(
-                bucket,
-                error = &error as &dyn std::error::Error,
-                "a page could not be read"
-            );
+            tracing::error!(bucket, error = &error as &dyn std::error::Error, "a page could not be read");
             Page::Broken.response(&request.method)
         }
     }
@@ -60,15 +46,8 @@ async fn find(sites: &Sites, visit: &Visit, request: &Parts) -> Result<Response,
     };
     if let Some((host, protocol)) = &website.redirect_all {
         let protocol = protocol.as_deref().unwrap_or("http");
-        let query = request
-            .uri
-            .query()
-            .map(|query| format!("?{query}"))
-            .unwrap_or_default();
-        return Ok(redirect(
-            StatusCode::MOVED_PERMANENTLY,
-            &format!("{protocol}://{host}{}{query}", visit.path),
-        ));
+        let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        return Ok(redirect(StatusCode::MOVED_PERMANENTLY, &format!("{protocol}://{host}{}{query}", visit.path)));
     }
     let Ok(path) = percent_decode_str(&visit.path).decode_utf8() else {
         return Ok(Page::BadAddress.response(method));
@@ -76,11 +55,7 @@ async fn find(sites: &Sites, visit: &Visit, request: &Parts) -> Result<Response,
     let asked = path.strip_prefix('/').unwrap_or(&path);
     let index = website.index_document.as_deref().unwrap_or("index.html");
     let folder = asked.is_empty() || asked.ends_with('/');
-    let key = if folder {
-        format!("{asked}{index}")
-    } else {
-        asked.to_owned()
-    };
+    let key = if folder { format!("{asked}{index}") } else { asked.to_owned() };
     let context = context(request);
     let public = sites.is_public(&bucket, &key, &context);
     match sites.object(&bucket.name, &key).await {
@@ -92,21 +67,14 @@ async fn find(sites: &Sites, visit: &Visit, request: &Parts) -> Result<Response,
                 && sites.is_public(&bucket, &inside, &context)
                 && present(sites.object(&bucket.name, &inside).await)?
             {
-                return Ok(redirect(
-                    StatusCode::FOUND,
-                    &folder_address(visit, &key, request),
-                ));
+                return Ok(redirect(StatusCode::FOUND, &folder_address(visit, &key, request)));
             }
         }
         // No object can have such a key.
         Err(Error::InvalidKey(_)) => {}
         Err(error) => return Err(error),
     }
-    let page = if public {
-        Page::NotFound
-    } else {
-        Page::Forbidden
-    };
+    let page = if public { Page::NotFound } else { Page::Forbidden };
     refuse(sites, &bucket, website, page, &context, request).await
 }
 
@@ -124,11 +92,7 @@ fn folder_address(visit: &Visit, key: &str, request: &Parts) -> String {
     if path.starts_with('/') {
         path.replace_range(..1, "%2F");
     }
-    let query = request
-        .uri
-        .query()
-        .map(|query| format!("?{query}"))
-        .unwrap_or_default();
+    let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     format!("{}/{path}/{query}", visit.base)
 }
 
@@ -156,12 +120,7 @@ async fn refuse(
 }
 
 /// Sends an object. With another status than 200 it is an error's page: no ranges, no conditions.
-async fn serve(
-    sites: &Sites,
-    object: Object,
-    request: &Parts,
-    status: StatusCode,
-) -> Result<Response, Error> {
+async fn serve(sites: &Sites, object: Object, request: &Parts, status: StatusCode) -> Result<Response, Error> {
     let method = &request.method;
     if let Some(location) = object.headers.get("x-amz-website-redirect-location") {
         return Ok(redirect(StatusCode::MOVED_PERMANENTLY, location));
@@ -193,11 +152,7 @@ async fn serve(
         }
         other => other,
     };
-    let Reading {
-        object,
-        range: bytes,
-        body,
-    } = match read {
+    let Reading { object, range: bytes, body } = match read {
         Ok(reading) => reading,
         Err(Error::InvalidRange { .. }) => {
             let mut response = Page::RangeUnsatisfiable.response(method);
@@ -215,12 +170,7 @@ async fn serve(
         insert(
             &mut headers,
             CONTENT_RANGE,
-            &format!(
-                "bytes {}-{}/{}",
-                bytes.start,
-                bytes.end.saturating_sub(1),
-                object.size
-            ),
+            &format!("bytes {}-{}/{}", bytes.start, bytes.end.saturating_sub(1), object.size),
         );
     }
     Ok(respond(status, headers, Body::from_stream(body)))
@@ -230,16 +180,9 @@ fn describe(object: &Object) -> HeaderMap {
     let mut headers = HeaderMap::new();
     insert(&mut headers, CONTENT_TYPE, &object.content_type);
     insert(&mut headers, ETAG, &format!("\"{}\"", object.etag));
-    insert(
-        &mut headers,
-        LAST_MODIFIED,
-        &http_date(object.last_modified),
-    );
+    insert(&mut headers, LAST_MODIFIED, &http_date(object.last_modified));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let cache = object
-        .headers
-        .get("cache-control")
-        .map_or("no-cache", String::as_str);
+    let cache = object.headers.get("cache-control").map_or("no-cache", String::as_str);
     insert(&mut headers, CACHE_CONTROL, cache);
     for name in PASSED_ON {
         if let Some(value) = object.headers.get(name) {
@@ -268,12 +211,7 @@ fn conditions(headers: &HeaderMap) -> Conditions {
 
 /// The range that is asked for, unless it is asked of another state of the object (RFC 9110 "If-Range").
 fn wanted_range(request: &Parts, object: &Object) -> Option<ByteRange> {
-    let text = |name| {
-        request
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let text = |name| request.headers.get(name).and_then(|value| value.to_str().ok());
     let range = ByteRange::parse(text(RANGE)?)?;
     let same = match text(IF_RANGE) {
         None => true,
@@ -289,15 +227,8 @@ fn context(request: &Parts) -> Context {
     if let Some(ConnectInfo(peer)) = request.extensions.get::<ConnectInfo<SocketAddr>>() {
         context.add("aws:SourceIp", peer.ip().to_canonical().to_string());
     }
-    context.add(
-        "aws:SecureTransport",
-        request.extensions.get::<OverTls>().is_some().to_string(),
-    );
-    if let Some(referer) = request
-        .headers
-        .get(http::header::REFERER)
-        .and_then(|value| value.to_str().ok())
-    {
+    context.add("aws:SecureTransport", request.extensions.get::<OverTls>().is_some().to_string());
+    if let Some(referer) = request.headers.get(http::header::REFERER).and_then(|value| value.to_str().ok()) {
         context.add("aws:Referer", referer);
     }
     context
