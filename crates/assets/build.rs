@@ -1,7 +1,7 @@
 //! Builds `web/` with npm when its sources changed, and writes a table of the built files for the crate to embed.
 //!
-//! The build's stamp is a digest of the sources' content, so that a fresh checkout with other times does not build again,
-//! and two cargo runs with different target folders wait for each other by a file lock.
+//! The build's stamp holds digests of the sources' and the built files' content: other times alone do not build again, a build by
+//! hand is noticed, and two cargo runs with different target folders wait for each other by a file lock.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -27,8 +27,14 @@ const SOURCES: &[&str] = &[
 /// What decides which packages are installed.
 const PACKAGES: &[&str] = &[".npmrc", "package.json", "package-lock.json"];
 
-/// What must be there after a build, below `web/dist`.
-const BUILT: &[&str] = &["player/v1/headwater-player.js", "site/index.html"];
+/// What a build makes and the crate embeds, below `web/dist`.
+const BUILT: &[&str] = &["player", "site"];
+
+/// The oldest Node.js that the build's tools take: major and minor version.
+const NODE_MIN: (u32, u32) = (20, 19);
+
+/// What must be among it.
+const NEEDED: &[&str] = &["player/v1/headwater-player.js", "site/index.html"];
 
 fn main() {
     if let Err(sentence) = run() {
@@ -54,30 +60,53 @@ fn run() -> Result<(), String> {
 }
 
 fn build(web: &Path, dist: &Path) -> Result<(), String> {
-    let digest = |paths: &[&str]| digest(web, paths).map_err(|error| format!("web/ could not be read: {error}"));
-    let sources = digest(SOURCES)?;
+    let digest =
+        |base: &Path, paths: &[&str]| digest(base, paths).map_err(|error| format!("web/ could not be read: {error}"));
+    let state = || Ok::<_, String>(format!("{} {}", digest(web, SOURCES)?, digest(dist, BUILT)?));
     let stamp = dist.join(".stamp");
-    let fresh = fs::read_to_string(&stamp).is_ok_and(|built| built == sources);
-    if fresh && BUILT.iter().all(|file| dist.join(file).is_file()) {
+    let complete = || NEEDED.iter().find(|file| !dist.join(file).is_file()).map_or(Ok(()), |file| Err(*file));
+    let stamped = fs::read_to_string(&stamp).unwrap_or_default();
+    if complete().is_ok() && stamped == state()? {
         return Ok(());
     }
-    let packages = digest(PACKAGES)?;
+    node()?;
+    let packages = digest(web, PACKAGES)?;
     let installed = web.join("node_modules/.headwater-installed");
     if fs::read_to_string(&installed).map_or(true, |with| with != packages) {
         npm(web, &["ci", "--no-audit", "--no-fund"])?;
-        fs::write(&installed, packages)
-            .map_err(|error| format!("{} could not be written: {error}", installed.display()))?;
+        write(&installed, &packages)?;
     }
     npm(web, &["run", "build"])?;
-    fs::write(&stamp, sources).map_err(|error| format!("{} could not be written: {error}", stamp.display()))
+    complete().map_err(|file| format!("npm run build in web/ made no dist/{file}"))?;
+    write(&stamp, &state()?)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{} could not be written: {error}", path.display()))
+}
+
+/// Is there a Node.js that is new enough?
+fn node() -> Result<(), String> {
+    let needed =
+        format!("the web player and site are built with Node.js {}.{} or newer and npm", NODE_MIN.0, NODE_MIN.1);
+    let install = "install them (Debian 13: apt-get install nodejs npm; elsewhere from nodejs.org), then build again";
+    let output = Command::new("node").arg("--version").output().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("{needed}, and node was not found: {install}"),
+        _ => format!("node --version could not be started: {error}"),
+    })?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let mut numbers = version.trim_start_matches('v').split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < NODE_MIN {
+        return Err(format!("{needed}, and node --version says {version:?}: {install}"));
+    }
+    Ok(())
 }
 
 fn npm(web: &Path, arguments: &[&str]) -> Result<(), String> {
     let command = format!("npm {}", arguments.join(" "));
     let output = Command::new("npm").args(arguments).current_dir(web).output().map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
-            "the web player and site are built with Node.js 20.19 or newer and npm, and npm was not found: \
-             install them (Debian and Ubuntu: apt-get install nodejs npm; check with node --version), then build again"
+            "npm was not found beside node: install it (Debian and Ubuntu: apt-get install npm), then build again"
                 .to_owned()
         } else {
             format!("{command} could not be started: {error}")
@@ -95,16 +124,16 @@ fn npm(web: &Path, arguments: &[&str]) -> Result<(), String> {
 }
 
 /// Every file's path and content below `paths`, in one order.
-fn digest(web: &Path, paths: &[&str]) -> io::Result<String> {
+fn digest(base: &Path, paths: &[&str]) -> io::Result<String> {
     let mut files = Vec::new();
     for path in paths {
-        walk(&web.join(path), &mut files)?;
+        walk(&base.join(path), &mut files)?;
     }
     files.sort();
     let mut digest = Sha256::new();
     for file in files {
         let content = fs::read(&file)?;
-        let name = file.strip_prefix(web).unwrap_or(&file).to_string_lossy().into_owned();
+        let name = file.strip_prefix(base).unwrap_or(&file).to_string_lossy().into_owned();
         digest.update((name.len() as u64).to_le_bytes());
         digest.update(name);
         digest.update((content.len() as u64).to_le_bytes());
@@ -128,7 +157,7 @@ fn walk(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 /// Copies the built files under the lock, so that what is embedded is of one build, and lists them in `files.rs`.
 fn embed(dist: &Path, out: &Path) -> io::Result<()> {
     let mut files = Vec::new();
-    for folder in ["player", "site"] {
+    for folder in BUILT {
         walk(&dist.join(folder), &mut files)?;
     }
     files.sort();
