@@ -202,6 +202,11 @@ impl Functions {
         Ok(Outcome { request_id, payload, function_error, log_tail: done.tail })
     }
 
+    /// Invocations that run at the same time; more wait.
+    pub fn concurrency_max(&self) -> usize {
+        self.inner.workshop.config.concurrency_max
+    }
+
     /// Ends the idle processes of a function, after it was deleted.
     pub fn retire(&self, function: &str) {
         let retired: Vec<Instance> =

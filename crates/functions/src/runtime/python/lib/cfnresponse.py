@@ -27,8 +27,8 @@ def send(event, context, responseStatus, responseData, physicalResourceId=None, 
         "Data": responseData,
     }
     body = json.dumps(answer)
-    # The query signs the answer: it is not for the log.
-    print(url.split("?")[0])
+    # Whoever knows path and query may answer: they are not for the log.
+    print("Answering to", urllib.parse.urlsplit(url).netloc)
     print("Response body:")
     print(body)
     try:
