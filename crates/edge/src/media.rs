@@ -64,8 +64,8 @@ async fn part(shared: &Shared, stream: &LiveStream, position: Position, headers:
     }
 }
 
-/// Whether the part may still come: the hinted one, or a little after it. A hint does not come true when its segment closes first;
-/// then the place has been passed.
+/// Whether a part that is not there may still come: the hinted one, or a little after it. A hint does not come true when its segment
+/// closes first; then another segment is open.
 fn is_ahead(snapshot: &Snapshot, position: Position) -> bool {
     let next = snapshot.next();
     let near = if position.msn == next.msn {
@@ -73,7 +73,7 @@ fn is_ahead(snapshot: &Snapshot, position: Position) -> bool {
     } else {
         position.msn == next.msn + 1 && position.part == 0
     };
-    !snapshot.ended() && position >= next && near
+    !snapshot.ended() && near
 }
 
 fn not_found(sentence: &str) -> Response {

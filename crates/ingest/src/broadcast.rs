@@ -100,10 +100,8 @@ impl Broadcast {
             Err(error) => return admitted.unusable(&error),
         };
         for input in units.into_iter().filter_map(Input::from_flv) {
-            if matches!(input, Input::Track(_)) {
-                self.join().await?;
-            }
-            if let Stage::OnAir(_, publisher) = &self.stage {
+            // The demuxer gives nothing before a configuration.
+            if let Stage::OnAir(_, publisher) = self.on_air().await? {
                 publisher.send(input).await?;
             }
         }
@@ -126,12 +124,13 @@ impl Broadcast {
         }
     }
 
-    async fn join(&mut self) -> Result<(), Over> {
+    /// Joins the live session if it has not yet.
+    async fn on_air(&mut self) -> Result<&Stage, Over> {
         let mut admitted = match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Admitted(admitted) => admitted,
             stage => {
                 self.stage = stage;
-                return Ok(());
+                return Ok(&self.stage);
             }
         };
         let publish = Publish {
@@ -147,7 +146,7 @@ impl Broadcast {
                     "encoder on air"
                 );
                 self.stage = Stage::OnAir(admitted, publisher);
-                Ok(())
+                Ok(&self.stage)
             }
             Err(error) => {
                 let description = match error {

@@ -98,6 +98,24 @@ async fn a_codec_that_is_not_taken_is_refused_by_name_and_interrupts_nobody() {
     on_air.send(clip.repeated(1)).await.expect("still connected");
 }
 
+#[tokio::test]
+async fn an_encoder_that_goes_on_sending_still_reads_why_it_was_refused() {
+    let mut served = Served::new();
+    let address = served.rtmp(Limits::default()).await;
+    let mut encoder = Encoder::connect(address, &served.key()).await;
+    encoder.begin().await;
+    encoder.client.send_video(0, bytes::Bytes::from_static(&[0x12, 0, 0, 0])).unwrap();
+    for ms in 1..40 {
+        encoder.client.send_video(ms, bytes::Bytes::from(vec![0x12; 50_000])).unwrap();
+    }
+    encoder.flush().await.expect("the server reads on");
+    let mut answer = Vec::new();
+    // A close with unread input would reset the connection, and some systems then throw the answer away.
+    encoder.stream.read_to_end(&mut answer).await.expect("an end, not a reset");
+    let said = String::from_utf8_lossy(&answer).into_owned();
+    assert!(said.contains("NetStream.Failed"), "{said}");
+}
+
 /// Everything that was logged, as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
