@@ -33,7 +33,8 @@ impl Blobs {
         Blobs { store }
     }
 
-    /// Keeps blobs as files in a folder, which is made if need be.
+    /// Keeps blobs as files in a folder, which is made if need be. What was acknowledged is on the disk. Files that a
+    /// crash left half-written are removed, so a folder is opened once and before anything is written.
     ///
     /// # Errors
     /// [`BlobError::Engine`] if the folder cannot be made.
@@ -42,8 +43,9 @@ impl Blobs {
             BlobError::Engine(object_store::Error::Generic { store: "files", source: Box::new(source) })
         };
         std::fs::create_dir_all(folder).map_err(io)?;
+        remove_half_written(folder).map_err(io)?;
         let files = object_store::local::LocalFileSystem::new_with_prefix(folder).map_err(BlobError::Engine)?;
-        Ok(Blobs::new(Arc::new(files)))
+        Ok(Blobs::new(Arc::new(files.with_fsync(true))))
     }
 
     /// A fresh random name, spread over 256 folders.
@@ -142,4 +144,18 @@ fn not_found(name: &str, error: object_store::Error) -> BlobError {
         object_store::Error::NotFound { .. } => BlobError::Missing(name.into()),
         other => BlobError::Engine(other),
     }
+}
+
+/// The file engine writes `NAME#NUMBER` and renames it to `NAME` when it is whole.
+fn remove_half_written(folder: &std::path::Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            remove_half_written(&entry.path())?;
+        } else if kind.is_file() && entry.file_name().as_encoded_bytes().contains(&b'#') {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@
 //! | shape | for | written by |
 //! |---|---|---|
 //! | [`Record`] | resources: one JSON document by kind and id, with a revision | [`Batch::insert`], [`Batch::update`], [`Batch::put`], [`Batch::delete`] |
-//! | event log | what happened, in order, numbered from 1 | [`Batch::event`] |
+//! | event log | what happened, in order, numbered from 1; the newest million, and all that a cursor has not passed | [`Batch::event`] |
 //! | [`Job`] | work that must be done even if the process dies: deliveries, invocations, stack operations | [`Batch::enqueue`], [`Batch::complete`], [`Batch::reschedule`] |
 //! | cursor | how far a reader of the event log has come | [`Batch::advance`] |
 //! | log line | what functions print | [`Batch::log`] |

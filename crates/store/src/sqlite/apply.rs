@@ -12,6 +12,12 @@ use sqlx::sqlite::SqliteConnection;
 /// Lines that make room at once when a group is full: a twentieth, so that trimming costs little for each line.
 const TRIM_LINES: u64 = LogLine::GROUP_LINES_MAX / 20;
 
+/// Events that are kept; older ones make room once every reader with a cursor has dealt with them. A busy server makes a
+/// few thousand a day, each under a kilobyte.
+const EVENTS_KEPT: u64 = 1_000_000;
+/// The log is trimmed with each event whose number this divides, so that trimming costs little for each event.
+const TRIM_EVENTS: u64 = 1_000;
+
 /// Writes everything, or returns at the first write that cannot be: the caller then undoes those before it. Adds what
 /// changed to `touched`.
 pub(super) async fn batch(
@@ -31,8 +37,12 @@ pub(super) async fn batch(
                 touched.push(Topic::Kind(kind.clone()));
             }
             Write::Event(event) => {
-                committed.events.push(append_event(connection, event).await?);
+                let seq = append_event(connection, event).await?;
+                committed.events.push(seq);
                 touched.push(Topic::Events);
+                if seq.is_multiple_of(TRIM_EVENTS) {
+                    trim_events(connection, seq, EVENTS_KEPT).await?;
+                }
             }
             Write::Enqueue(job) => {
                 committed.jobs.push(enqueue(connection, job).await?);
@@ -134,6 +144,15 @@ async fn append_event(connection: &mut SqliteConnection, event: &Event) -> Resul
     })?;
     let done = sqlx::query("INSERT INTO events (body) VALUES (?)").bind(body).execute(&mut *connection).await?;
     Ok(done.last_insert_rowid().unsigned_abs())
+}
+
+/// Removes the events that lie more than `kept` before the newest, unless a reader still has to deal with them.
+pub(super) async fn trim_events(connection: &mut SqliteConnection, newest: u64, kept: u64) -> Result<(), Error> {
+    sqlx::query("DELETE FROM events WHERE seq <= min(?, (SELECT coalesce(min(seq), 0) FROM cursors))")
+        .bind(integer(newest.saturating_sub(kept)))
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
 }
 
 async fn enqueue(connection: &mut SqliteConnection, job: &Job) -> Result<JobId, Error> {

@@ -369,3 +369,30 @@ async fn a_batch_that_the_engine_refuses_does_not_take_others_along() {
     assert!(results[0].is_ok() && matches!(results[1], Err(Error::Engine(_))) && results[2].is_ok(), "{results:?}");
     assert_eq!(store.records("k", Select::default()).await.unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn events_make_room_only_when_their_readers_are_past_them() {
+    let store = SqliteStore::in_memory().await.unwrap();
+    let path = &store._scratch.as_ref().unwrap().0.join("state.db");
+    let mut outside = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
+    let mut batch = Batch::new();
+    for n in 0..20 {
+        batch.event(event(&n.to_string()));
+    }
+    store.commit(batch).await.unwrap();
+    let first = async || store.events(0, 1).await.unwrap()[0].0;
+    apply::trim_events(&mut outside, 20, 5).await.unwrap();
+    assert_eq!(first().await, 1);
+    for (reader, seq) in [("slow", 7), ("quick", 20)] {
+        let mut batch = Batch::new();
+        batch.advance(reader, seq);
+        store.commit(batch).await.unwrap();
+    }
+    apply::trim_events(&mut outside, 20, 5).await.unwrap();
+    assert_eq!(first().await, 8);
+    let mut batch = Batch::new();
+    batch.advance("slow", 20).event(event("next"));
+    store.commit(batch).await.unwrap();
+    apply::trim_events(&mut outside, 21, 5).await.unwrap();
+    assert_eq!((first().await, store.last_event().await.unwrap()), (17, 21));
+}
