@@ -9,7 +9,9 @@ mod checksum;
 mod convert;
 mod guard;
 mod host;
+mod listings;
 mod operations;
+mod parts;
 
 use crate::Sites;
 use crate::access::Keys;

@@ -343,6 +343,7 @@ async fn a_start_removes_what_a_crash_left() {
     let blobs = Blobs::in_folder(place.folder.path()).unwrap();
     blobs.put(&Sites::blob_name(), Bytes::from("written, and never committed")).await.unwrap();
     blobs.put("elsewhere/file", Bytes::from("not ours")).await.unwrap();
+    std::fs::write(place.folder.path().join("objects/half#1"), "half-writ").unwrap();
     let sites = place.restarted();
     assert_eq!(sites.clean_leftovers().await.unwrap(), 1);
     assert_eq!(sites.clean_leftovers().await.unwrap(), 0);

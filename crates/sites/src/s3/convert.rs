@@ -2,14 +2,15 @@
 
 use crate::Error;
 use crate::conditions::{ByteRange, Conditions};
+use crate::listing::LIST_MAX;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use headwater_model::Timestamp;
 use headwater_model::bucket::{Object, PublicAccessBlock, Website};
 use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use s3s::dto::{self, ETag, ETagCondition};
-use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use s3s::dto::{self, ETag, ETagCondition, StreamingBlob};
+use s3s::{S3Error, S3ErrorCode, S3Response, S3Result, s3_error};
 use std::collections::BTreeMap;
 
 /// Headers that are kept with an object and returned with it.
@@ -244,4 +245,26 @@ pub(super) fn access_block_output(block: PublicAccessBlock) -> dto::PublicAccess
         block_public_policy: Some(block.block_public_policy),
         restrict_public_buckets: Some(block.restrict_public_buckets),
     }
+}
+
+/// A request without a body writes no bytes.
+pub(super) fn body(body: Option<StreamingBlob>) -> StreamingBlob {
+    body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()))
+}
+
+pub(super) fn number(value: u64) -> Option<i64> {
+    i64::try_from(value).ok()
+}
+
+pub(super) fn limit(value: Option<i32>) -> S3Result<u32> {
+    match value {
+        None => Ok(LIST_MAX),
+        Some(value) => u32::try_from(value)
+            .map(|value| value.min(LIST_MAX))
+            .map_err(|_| s3_error!(InvalidArgument, "max-keys must not be negative")),
+    }
+}
+
+pub(super) fn done<T: Default>() -> S3Result<S3Response<T>> {
+    Ok(S3Response::new(T::default()))
 }

@@ -2,15 +2,14 @@
 
 use super::checksum::{NAMES, Verifier};
 use super::convert::{
-    Keys, access_block, access_block_output, common_prefixes, conditions, etag, header, kept_headers, length,
-    listed_object, md5, metadata, only_null_version, range, some, timestamp, website, website_output,
+    access_block, access_block_output, body, conditions, done, etag, header, kept_headers, length, md5, metadata,
+    number, only_null_version, range, some, timestamp, website, website_output,
 };
 use super::guard::{Caller, denied};
 use super::{Face, convert};
 use crate::access::object_arn;
 use crate::buckets::CreateBucket;
-use crate::conditions::{ByteRange, Conditions, Outcome};
-use crate::listing::{LIST_MAX, ListObjects};
+use crate::conditions::{Conditions, Outcome};
 use crate::objects::{Attributes, PutObject, Reading};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -23,32 +22,12 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use std::collections::BTreeMap;
 
-/// A request without a body writes no bytes.
-fn body(body: Option<StreamingBlob>) -> StreamingBlob {
-    body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()))
-}
+// What is longer than a conversion and a call stands in `listings` and `parts`.
 
 /// Bytes of ours as the body of an answer.
 fn stream(bytes: BoxStream<'static, Result<Bytes, BlobError>>) -> StreamingBlob {
     let frames = bytes.map(|chunk| chunk.map(Frame::data));
     StreamingBlob::from(s3s::Body::http_body_unsync(StreamBody::new(frames)))
-}
-
-fn number(value: u64) -> Option<i64> {
-    i64::try_from(value).ok()
-}
-
-fn limit(value: Option<i32>) -> S3Result<u32> {
-    match value {
-        None => Ok(LIST_MAX),
-        Some(value) => u32::try_from(value)
-            .map(|value| value.min(LIST_MAX))
-            .map_err(|_| s3_error!(InvalidArgument, "max-keys must not be negative")),
-    }
-}
-
-fn done<T: Default>() -> S3Result<S3Response<T>> {
-    Ok(S3Response::new(T::default()))
 }
 
 /// What a conditional read comes to.
@@ -62,7 +41,7 @@ fn proceed(conditions: &Conditions, object: &Object) -> S3Result<()> {
 
 impl Face {
     /// The object that a copy reads, if the caller may read it.
-    async fn copy_source<T>(&self, req: &S3Request<T>, source: &CopySource) -> S3Result<(String, String)> {
+    pub(super) async fn copy_source<T>(&self, req: &S3Request<T>, source: &CopySource) -> S3Result<(String, String)> {
         let CopySource::Bucket { bucket, key, version_id } = source else {
             return Err(s3_error!(NotImplemented, "access points are not implemented"));
         };
@@ -436,287 +415,61 @@ impl S3 for Face {
     }
 
     async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
-        let input = req.input;
-        let keys = Keys::of(input.encoding_type.as_ref());
-        let max = limit(input.max_keys)?;
-        let select = ListObjects {
-            prefix: input.prefix.clone().unwrap_or_default(),
-            delimiter: input.delimiter.clone(),
-            after: input.marker.clone().filter(|marker| !marker.is_empty()),
-            limit: max,
-        };
-        let listing = self.sites.list_objects(&input.bucket, select).await?;
-        let folded = input.delimiter.is_some();
-        Ok(S3Response::new(ListObjectsOutput {
-            name: Some(input.bucket),
-            prefix: Some(keys.write(input.prefix.unwrap_or_default())),
-            marker: Some(keys.write(input.marker.unwrap_or_default())),
-            max_keys: i32::try_from(max).ok(),
-            is_truncated: Some(listing.next_after.is_some()),
-            // Without a delimiter, the last key is the marker, and who lists knows it.
-            next_marker: listing.next_after.filter(|_| folded).map(|next| keys.write(next)),
-            contents: some(listing.objects.into_iter().map(|object| listed_object(object, keys)).collect()),
-            common_prefixes: some(common_prefixes(listing.common_prefixes, keys)),
-            delimiter: input.delimiter.map(|delimiter| keys.write(delimiter)),
-            encoding_type: input.encoding_type,
-            ..Default::default()
-        }))
+        self.list_objects_page(req).await
     }
 
     async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
-        let input = req.input;
-        let keys = Keys::of(input.encoding_type.as_ref());
-        let max = limit(input.max_keys)?;
-        let after = match &input.continuation_token {
-            Some(token) => Some(
-                hex::decode(token)
-                    .ok()
-                    .and_then(|bytes| String::from_utf8(bytes).ok())
-                    .ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))?,
-            ),
-            None => input.start_after.clone().filter(|after| !after.is_empty()),
-        };
-        let select = ListObjects {
-            prefix: input.prefix.clone().unwrap_or_default(),
-            delimiter: input.delimiter.clone(),
-            after,
-            limit: max,
-        };
-        let listing = self.sites.list_objects(&input.bucket, select).await?;
-        let count = listing.objects.len() + listing.common_prefixes.len();
-        Ok(S3Response::new(ListObjectsV2Output {
-            name: Some(input.bucket),
-            prefix: Some(keys.write(input.prefix.unwrap_or_default())),
-            max_keys: i32::try_from(max).ok(),
-            key_count: i32::try_from(count).ok(),
-            is_truncated: Some(listing.next_after.is_some()),
-            continuation_token: input.continuation_token,
-            next_continuation_token: listing.next_after.map(hex::encode),
-            contents: some(listing.objects.into_iter().map(|object| listed_object(object, keys)).collect()),
-            common_prefixes: some(common_prefixes(listing.common_prefixes, keys)),
-            delimiter: input.delimiter.map(|delimiter| keys.write(delimiter)),
-            encoding_type: input.encoding_type,
-            start_after: input.start_after.map(|after| keys.write(after)),
-            ..Default::default()
-        }))
+        self.list_objects_v2_page(req).await
     }
 
     async fn list_object_versions(
         &self,
         req: S3Request<ListObjectVersionsInput>,
     ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
-        let input = req.input;
-        let keys = Keys::of(input.encoding_type.as_ref());
-        let max = limit(input.max_keys)?;
-        let select = ListObjects {
-            prefix: input.prefix.clone().unwrap_or_default(),
-            delimiter: input.delimiter.clone(),
-            after: input.key_marker.clone().filter(|marker| !marker.is_empty()),
-            limit: max,
-        };
-        let listing = self.sites.list_objects(&input.bucket, select).await?;
-        let versions = listing.objects.into_iter().map(|object| ObjectVersion {
-            e_tag: Some(etag(&object)),
-            is_latest: Some(true),
-            last_modified: Some(timestamp(object.last_modified)),
-            size: number(object.size),
-            storage_class: Some(ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD)),
-            version_id: Some("null".into()),
-            key: Some(keys.write(object.key)),
-            ..Default::default()
-        });
-        Ok(S3Response::new(ListObjectVersionsOutput {
-            name: Some(input.bucket),
-            prefix: Some(keys.write(input.prefix.unwrap_or_default())),
-            key_marker: Some(keys.write(input.key_marker.unwrap_or_default())),
-            max_keys: i32::try_from(max).ok(),
-            is_truncated: Some(listing.next_after.is_some()),
-            next_version_id_marker: listing.next_after.as_ref().map(|_| "null".into()),
-            next_key_marker: listing.next_after.map(|next| keys.write(next)),
-            versions: some(versions.collect()),
-            common_prefixes: some(common_prefixes(listing.common_prefixes, keys)),
-            delimiter: input.delimiter.map(|delimiter| keys.write(delimiter)),
-            encoding_type: input.encoding_type,
-            ..Default::default()
-        }))
+        self.list_object_versions_page(req).await
     }
 
     async fn create_multipart_upload(
         &self,
         req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        let input = req.input;
-        let put = PutObject {
-            bucket: input.bucket,
-            key: input.key,
-            content_type: input.content_type,
-            headers: kept_headers(&req.headers),
-            metadata: metadata(input.metadata),
-            ..Default::default()
-        };
-        let upload = self.sites.create_upload(put).await?;
-        Ok(S3Response::new(CreateMultipartUploadOutput {
-            bucket: Some(upload.bucket),
-            key: Some(upload.key),
-            upload_id: Some(upload.id),
-            checksum_algorithm: input.checksum_algorithm,
-            ..Default::default()
-        }))
+        self.create_multipart_upload_step(req).await
     }
 
     async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
-        let verifier = Verifier::new(&req.headers, req.trailing_headers);
-        let input = req.input;
-        let announced = (length(input.content_length), md5(input.content_md5.as_ref())?);
-        let bytes = verifier.watch(body(input.body));
-        let mut sums = BTreeMap::new();
-        let number = i64::from(input.part_number);
-        let part = self
-            .sites
-            .put_part(&input.bucket, &input.key, &input.upload_id, number, bytes, announced, || {
-                sums = verifier.verify()?;
-                Ok(())
-            })
-            .await?;
-        Ok(S3Response::new(UploadPartOutput {
-            e_tag: Some(ETag::Strong(part.etag)),
-            checksum_crc32: sums.remove(NAMES[0]),
-            checksum_crc32c: sums.remove(NAMES[1]),
-            checksum_crc64nvme: sums.remove(NAMES[2]),
-            checksum_sha1: sums.remove(NAMES[3]),
-            checksum_sha256: sums.remove(NAMES[4]),
-            ..Default::default()
-        }))
+        self.upload_part_step(req).await
     }
 
     async fn upload_part_copy(
         &self,
         req: S3Request<UploadPartCopyInput>,
     ) -> S3Result<S3Response<UploadPartCopyOutput>> {
-        let (bucket, key) = self.copy_source(&req, &req.input.copy_source).await?;
-        let input = req.input;
-        let part = match &input.copy_source_range {
-            Some(text) => Some(
-                ByteRange::parse(text)
-                    .ok_or_else(|| s3_error!(InvalidArgument, "x-amz-copy-source-range must be bytes=FIRST-LAST"))?,
-            ),
-            None => None,
-        };
-        let source = self.sites.get_object(&bucket, &key, part).await?;
-        let announced = (Some(source.range.end - source.range.start), None);
-        let number = i64::from(input.part_number);
-        let part = self
-            .sites
-            .put_part(&input.bucket, &input.key, &input.upload_id, number, source.body, announced, || Ok(()))
-            .await?;
-        Ok(S3Response::new(UploadPartCopyOutput {
-            copy_part_result: Some(CopyPartResult {
-                e_tag: Some(ETag::Strong(part.etag)),
-                last_modified: Some(timestamp(part.last_modified)),
-                ..Default::default()
-            }),
-            ..Default::default()
-        }))
+        self.upload_part_copy_step(req).await
     }
 
     async fn complete_multipart_upload(
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        let input = req.input;
-        let upload = self.sites.upload(&input.bucket, &input.key, &input.upload_id).await?;
-        let mut named = Vec::new();
-        for part in input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default() {
-            match (part.part_number.and_then(|number| u16::try_from(number).ok()), part.e_tag) {
-                (Some(number), Some(tag)) => named.push((number, tag.into_value())),
-                _ => return Err(s3_error!(MalformedXML, "a part needs PartNumber and ETag")),
-            }
-        }
-        let wanted = conditions(input.if_match, input.if_none_match, None, None);
-        let object = self.sites.complete_upload(&upload, &named, &wanted).await?;
-        Ok(S3Response::new(CompleteMultipartUploadOutput {
-            location: Some(format!("/{}/{}", object.bucket, object.key)),
-            e_tag: Some(etag(&object)),
-            bucket: Some(object.bucket),
-            key: Some(object.key),
-            ..Default::default()
-        }))
+        self.complete_multipart_upload_step(req).await
     }
 
     async fn abort_multipart_upload(
         &self,
         req: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-        let input = req.input;
-        let upload = self.sites.upload(&input.bucket, &input.key, &input.upload_id).await?;
-        self.sites.abort_upload(&upload).await?;
-        done()
+        self.abort_multipart_upload_step(req).await
     }
 
     async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
-        let input = req.input;
-        let upload = self.sites.upload(&input.bucket, &input.key, &input.upload_id).await?;
-        let max = limit(input.max_parts)? as usize;
-        let after = input.part_number_marker.unwrap_or(0);
-        let mut parts = self.sites.parts(&upload).await?;
-        parts.retain(|part| i32::from(part.number) > after);
-        let truncated = parts.len() > max;
-        parts.truncate(max);
-        let next = parts.last().map(|part| i32::from(part.number)).filter(|_| truncated);
-        let parts = parts.into_iter().map(|part| Part {
-            e_tag: Some(ETag::Strong(part.etag)),
-            last_modified: Some(timestamp(part.last_modified)),
-            part_number: Some(i32::from(part.number)),
-            size: number(part.size),
-            ..Default::default()
-        });
-        Ok(S3Response::new(ListPartsOutput {
-            bucket: Some(upload.bucket),
-            key: Some(upload.key),
-            upload_id: Some(upload.id),
-            max_parts: i32::try_from(max).ok(),
-            part_number_marker: Some(after),
-            is_truncated: Some(truncated),
-            next_part_number_marker: next,
-            parts: some(parts.collect()),
-            ..Default::default()
-        }))
+        self.list_parts_step(req).await
     }
 
     async fn list_multipart_uploads(
         &self,
         req: S3Request<ListMultipartUploadsInput>,
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
-        let input = req.input;
-        let max = limit(input.max_uploads)? as usize;
-        let mut uploads = self.sites.uploads(&input.bucket).await?;
-        let prefix = input.prefix.clone().unwrap_or_default();
-        let after = (input.key_marker.clone().unwrap_or_default(), input.upload_id_marker.clone().unwrap_or_default());
-        let whole_key = input.upload_id_marker.is_none();
-        uploads.retain(|upload| {
-            let later = if whole_key { upload.key > after.0 } else { (&upload.key, &upload.id) > (&after.0, &after.1) };
-            upload.key.starts_with(&prefix) && (input.key_marker.is_none() || later)
-        });
-        let truncated = uploads.len() > max;
-        uploads.truncate(max);
-        let last = uploads.last().filter(|_| truncated).map(|upload| (upload.key.clone(), upload.id.clone()));
-        let uploads = uploads.into_iter().map(|upload| MultipartUpload {
-            initiated: Some(timestamp(upload.initiated_at)),
-            key: Some(upload.key),
-            upload_id: Some(upload.id),
-            ..Default::default()
-        });
-        Ok(S3Response::new(ListMultipartUploadsOutput {
-            bucket: Some(input.bucket),
-            prefix: input.prefix,
-            key_marker: input.key_marker,
-            max_uploads: i32::try_from(max).ok(),
-            is_truncated: Some(truncated),
-            next_key_marker: last.as_ref().map(|(key, _)| key.clone()),
-            next_upload_id_marker: last.map(|(_, id)| id),
-            uploads: some(uploads.collect()),
-            ..Default::default()
-        }))
+        self.list_multipart_uploads_step(req).await
     }
 }
 
