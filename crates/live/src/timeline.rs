@@ -4,13 +4,15 @@
 //! offset found there holds until the next: within it, time is the encoder's own. Offsets are whole milliseconds, so that both tracks keep
 //! their distance.
 
-use headwater_media::{AccessUnit, Timescale};
+use headwater_media::{AccessUnit, Timescale, TrackKind};
 use headwater_model::Timestamp;
 
 /// Where the session's media time begins: above zero, so that a unit just before the first one has a time as well.
 const LEAD_MS: i64 = 1_000;
 /// How much faster than the wall clock, or how far back, an encoder's clock must go to have jumped.
 const JUMP_MS: i64 = 3_000;
+/// How long after a jump units of the other track may still come from before it.
+const STRAGGLE_MS: i64 = 1_000;
 /// Least distance between what came before a jump and what comes after it.
 const SEPARATION_MS: i64 = 40;
 
@@ -21,8 +23,18 @@ pub(crate) enum Placed {
     Here(AccessUnit),
     /// It does not continue what came before.
     Apart(AccessUnit),
-    /// It belongs to before a jump and came after it.
+    /// It belongs to before a jump, which the other track has made already.
     Straggler,
+}
+
+/// A jump of the publisher's clock.
+#[derive(Debug)]
+struct Jump {
+    /// The offset before it.
+    left_offset_ms: i64,
+    /// The track that jumped first.
+    kind: TrackKind,
+    at: Timestamp,
 }
 
 /// The session's timeline.
@@ -30,21 +42,21 @@ pub(crate) enum Placed {
 pub(crate) struct Timeline {
     start: Timestamp,
     offset_ms: Option<i64>,
-    /// The offset before the last jump of the same publisher.
-    left_offset_ms: Option<i64>,
+    /// The last jump of the same publisher.
+    jump: Option<Jump>,
     /// The newest time given out, and when.
     newest: Option<(i64, Timestamp)>,
 }
 
 impl Timeline {
     pub(crate) fn new(start: Timestamp) -> Self {
-        Timeline { start, offset_ms: None, left_offset_ms: None, newest: None }
+        Timeline { start, offset_ms: None, jump: None, newest: None }
     }
 
     /// Another publisher comes: what it says about time has nothing to do with what the one before said.
     pub(crate) fn new_source(&mut self) {
         self.offset_ms = None;
-        self.left_offset_ms = None;
+        self.jump = None;
     }
 
     /// Puts a unit on the timeline.
@@ -59,12 +71,14 @@ impl Timeline {
         if !self.jumps(source_ms.saturating_add(offset_ms), now) {
             return Placed::Here(self.shift(unit, scale, now));
         }
-        if let Some(left) = self.left_offset_ms
-            && !self.jumps(source_ms.saturating_add(left), now)
+        if let Some(jump) = &self.jump
+            && jump.kind != unit.kind
+            && now.since_ms(jump.at) < STRAGGLE_MS
+            && !self.jumps(source_ms.saturating_add(jump.left_offset_ms), now)
         {
             return Placed::Straggler;
         }
-        self.left_offset_ms = Some(offset_ms);
+        self.jump = Some(Jump { left_offset_ms: offset_ms, kind: unit.kind, at: now });
         self.anchor(source_ms, now);
         Placed::Apart(self.shift(unit, scale, now))
     }
@@ -101,7 +115,7 @@ impl Timeline {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use headwater_media::{Keyframe, TrackKind};
+    use headwater_media::Keyframe;
     use proptest::prelude::*;
 
     const START: Timestamp = Timestamp(1_000_000);
@@ -158,10 +172,22 @@ mod tests {
         let mut timeline = Timeline::new(START);
         place(&mut timeline, 50_000, 0);
         assert_eq!(place(&mut timeline, 0, 40), ("apart", 1_040));
-        assert_eq!(place(&mut timeline, 50_045, 45), ("straggler", 0));
+        // Sound from before the jump that comes after it.
+        let sound = AccessUnit { kind: TrackKind::Audio, ..unit(50_045) };
+        let placed = timeline.place(sound, Timescale::VIDEO, START.plus_ms(45));
+        assert_eq!(placed, Placed::Straggler);
         assert_eq!(place(&mut timeline, 40, 80), ("here", 1_080));
         assert_eq!(place(&mut timeline, 900_000, 120), ("apart", 1_120));
         assert_eq!(place(&mut timeline, 900_040, 160), ("here", 1_160));
+    }
+
+    #[test]
+    fn a_glitch_of_one_unit_is_followed_back() {
+        let mut timeline = Timeline::new(START);
+        place(&mut timeline, 50_000, 0);
+        assert_eq!(place(&mut timeline, 3_650_000, 40), ("apart", 1_040));
+        assert_eq!(place(&mut timeline, 50_080, 80), ("apart", 1_080));
+        assert_eq!(place(&mut timeline, 50_120, 120), ("here", 1_120));
     }
 
     #[test]

@@ -267,7 +267,7 @@ fn same_segment(old: &ReadSegment, new: &ReadSegment, findings: &mut Findings) {
         if !new.parts.is_empty() && new.parts != old.parts {
             findings.error("parts-changed", format!("{} has other parts than before", name(new)));
         }
-    } else if !new.parts.starts_with(&old.parts) && !(new.parts.is_empty() && new.uri.is_some()) {
+    } else if !(new.parts.starts_with(&old.parts) || new.parts.is_empty() && new.uri.is_some()) {
         findings.error("parts-changed", format!("{} lost or changed parts", name(new)));
     }
 }
