@@ -14,6 +14,8 @@
 //! | [`delivery`] | brings events to the targets of rules |
 //! | [`events`], [`logs`] | rules and targets; log groups |
 //! | [`lambda`] | functions |
+//! | [`native`] | built-in sites and timed questions |
+//! | [`operator`] | what the command line asks for |
 //! | [`stacks`] | providers of the resource types, stack operations |
 //! | [`s3`] | buckets and objects |
 //!
@@ -30,11 +32,13 @@ pub mod iam;
 pub mod ivs;
 pub mod lambda;
 pub mod logs;
+pub mod native;
+pub mod operator;
 pub mod s3;
 pub mod sessions;
 pub mod stacks;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use error::Error;
 
@@ -43,6 +47,7 @@ use credentials::Credentials;
 use headwater_functions::Functions;
 use headwater_interact::Interact;
 use headwater_model::Realm;
+use headwater_sites::Sites;
 use headwater_stacks::Engine;
 use headwater_store::{Blobs, Store};
 use std::sync::Arc;
@@ -92,6 +97,8 @@ pub struct Parts {
     pub functions: Functions,
     /// Polls and answers.
     pub interact: Interact,
+    /// Buckets and objects.
+    pub sites: Sites,
     /// Stacks; its providers are registered once there is a control that they can call.
     pub engine: Engine,
 }
@@ -154,6 +161,11 @@ impl Control {
     /// Polls and answers.
     pub fn interact(&self) -> &Interact {
         &self.0.parts.interact
+    }
+
+    /// Buckets and objects.
+    pub fn sites(&self) -> &Sites {
+        &self.0.parts.sites
     }
 
     /// Stacks.

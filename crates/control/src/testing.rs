@@ -11,6 +11,7 @@ use headwater_interact::Interact;
 use headwater_live::PutCue;
 use headwater_model::ivs::{Channel, StreamHealth};
 use headwater_model::{Realm, Timestamp, id};
+use headwater_sites::{Sites, WebAddress};
 use headwater_stacks::Engine;
 use headwater_store::{Blobs, SqliteStore, Store};
 use std::collections::BTreeMap;
@@ -18,13 +19,16 @@ use std::sync::{Arc, Mutex};
 
 /// Live streams by channel id, and the cues that were put.
 #[derive(Default)]
-pub(crate) struct FakeBroadcasts {
-    pub(crate) live: Mutex<BTreeMap<String, LiveStream>>,
-    pub(crate) cues: Mutex<Vec<(String, String)>>,
+pub struct FakeBroadcasts {
+    /// By channel id.
+    pub live: Mutex<BTreeMap<String, LiveStream>>,
+    /// Channel id and payload.
+    pub cues: Mutex<Vec<(String, String)>>,
 }
 
 impl FakeBroadcasts {
-    pub(crate) fn go_live(&self, channel: &Channel) -> LiveStream {
+    /// Makes a stream live on a channel.
+    pub fn go_live(&self, channel: &Channel) -> LiveStream {
         let stream = LiveStream {
             stream_id: id::stream_id(),
             channel_arn: channel.arn.clone(),
@@ -59,13 +63,16 @@ impl Broadcasts for FakeBroadcasts {
 }
 
 /// A control with everything in memory; the folder holds the blobs.
-pub(crate) struct Bench {
-    pub(crate) control: Control,
-    pub(crate) broadcasts: Arc<FakeBroadcasts>,
+pub struct Bench {
+    /// The operations.
+    pub control: Control,
+    /// What is live.
+    pub broadcasts: Arc<FakeBroadcasts>,
     _folder: tempfile::TempDir,
 }
 
-pub(crate) async fn bench() -> Bench {
+/// Puts one together.
+pub async fn bench() -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().await.unwrap());
     let realm = Realm::default();
@@ -79,15 +86,18 @@ pub(crate) async fn bench() -> Bench {
     .unwrap();
     let interact = Interact::new(Arc::clone(&store), realm.clone());
     let engine = Engine::new(Arc::clone(&store), realm.clone(), headwater_stacks::Options::default());
+    let blobs = Blobs::in_folder(folder.path()).unwrap();
+    let sites = Sites::new(Arc::clone(&store), blobs.clone(), realm.clone(), WebAddress::localhost(8080));
     let control = Control::new(Parts {
         realm,
         endpoints: Endpoints::default(),
         store,
-        blobs: Blobs::in_folder(folder.path()).unwrap(),
+        blobs,
         credentials,
         broadcasts: broadcasts.clone(),
         functions,
         interact,
+        sites,
         engine,
     });
     Bench { control, broadcasts, _folder: folder }

@@ -26,6 +26,8 @@ pub mod s3;
 mod services;
 pub mod sigv4;
 pub mod sts;
+#[cfg(test)]
+mod tests;
 
 pub use call::{Access, Call, Input, Reply, ServiceError};
 pub use http::{Gateway, Limits, Parts, router};

@@ -1,26 +1,131 @@
-//! Headwater's own API under `/_headwater/v1/`, for the command line.
+//! Headwater's own API, for the command line: `POST /_headwater/v1/OPERATION`, signed for the service `headwater`, a
+//! JSON object in and out. Errors are `{"error": {"code", "message", "problems": […]}}`.
+//!
+//! | operation | input | answer |
+//! |---|---|---|
+//! | `deploy` | `template`, `stack_name`, `parameters`? | `stack_id`, `action` |
+//! | `plan` | the same | `changes` |
+//! | `stacks` | – | `stacks` |
+//! | `stack` | `stack_name` (or ARN), `seen`?, `wait_ms`? | `stack`, `revision` |
+//! | `delete` | `stack_name` | `stack_id` |
+//! | `events` | `after`?, `limit`?, `wait_ms`? | `events`, `last` |
+//! | `logs` | `function`, `after`?, `limit`?, `wait_ms`? | `lines` |
+//! | `polls` | `channel`? | `polls` |
+//! | `poll_answers` | `poll`, `skip`?, `limit`? | `answers` |
+//! | `channels` | – | `channels` |
+//!
+//! Two paths beside it are not signed: `/healthz`, and the address that custom resources answer to, whose token is the
+//! secret.
 
 use crate::{Call, Gateway, Input, Reply, ServiceError};
 use axum::body::Body;
 use axum::response::Response;
+use headwater_control::Error;
+use headwater_control::operator;
 use http::{Method, Request, StatusCode};
+use serde_json::json;
+use std::time::Duration;
 
 /// Where this API's paths begin.
 pub(crate) const PREFIX: &str = "/_headwater/v1/";
 /// Where custom resources answer; the rest of the path is a token that only the function knows.
 pub(crate) const RESPONSE_PATH: &str = "/_headwater/cloudformation/response/";
 
-/// Operation and path members by method and path.
-pub(crate) fn route(_method: &Method, _path: &str) -> Option<(String, Input)> {
-    None
+/// Items in a page unless asked otherwise.
+const PAGE: u32 = 100;
+
+/// The operation, which is the path's end.
+pub(crate) fn route(method: &Method, path: &str) -> Option<(String, Input)> {
+    let operation = path.strip_prefix(PREFIX)?;
+    let is_name = !operation.is_empty() && operation.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    (*method == Method::POST && is_name).then(|| (operation.into(), Input::default()))
 }
 
 /// Answers one operation.
 ///
 /// # Errors
-/// As the operation says.
-pub async fn call(_gateway: &Gateway, call: Call) -> Result<Reply, ServiceError> {
-    Err(ServiceError::unknown_operation(&call.operation))
+/// `InvalidInput`, `NotFound`, `Conflict`, `InvalidTemplate` with one problem a mistake, `UnknownOperation`.
+pub async fn call(gateway: &Gateway, call: Call) -> Result<Reply, ServiceError> {
+    let control = gateway.control();
+    let input = &call.input;
+    let reply = match call.operation.as_str() {
+        "deploy" => {
+            let parameters = input.text_map("parameters")?.unwrap_or_default();
+            let (name, template) = (input.required("stack_name")?, input.required("template")?);
+            json!(operator::deploy(control, name, template, &parameters).await.map_err(worded)?)
+        }
+        "plan" => {
+            let parameters = input.text_map("parameters")?.unwrap_or_default();
+            let (name, template) = (input.required("stack_name")?, input.required("template")?);
+            json!(operator::plan(control, name, template, &parameters).await.map_err(worded)?)
+        }
+        "stacks" => json!({"stacks": operator::stacks(control).await.map_err(worded)?}),
+        "stack" => {
+            let seen = number(input, "seen")?;
+            let view = operator::stack(control, input.required("stack_name")?, seen, wait(input)?);
+            json!(view.await.map_err(worded)?)
+        }
+        "delete" => {
+            let stack_id = operator::delete(control, input.required("stack_name")?).await.map_err(worded)?;
+            json!({ "stack_id": stack_id })
+        }
+        "events" => {
+            let after = number(input, "after")?.unwrap_or(0);
+            json!(operator::events(control, after, limit(input)?, wait(input)?).await.map_err(worded)?)
+        }
+        "logs" => {
+            let after = number(input, "after")?.unwrap_or(0);
+            let page = operator::logs(control, input.required("function")?, after, limit(input)?, wait(input)?);
+            json!(page.await.map_err(worded)?)
+        }
+        "polls" => json!({"polls": operator::polls(control, input.text("channel")?).await.map_err(worded)?}),
+        "poll_answers" => {
+            let skip = number(input, "skip")?.unwrap_or(0);
+            let answers = operator::answers(control, input.required("poll")?, skip, limit(input)?);
+            json!({"answers": answers.await.map_err(worded)?})
+        }
+        "channels" => json!({"channels": operator::channels(control).await.map_err(worded)?}),
+        other => return Err(ServiceError::unknown_operation(other)),
+    };
+    Ok(Reply::Members(reply))
+}
+
+fn number(input: &Input, name: &str) -> Result<Option<u64>, ServiceError> {
+    let Some(number) = input.integer(name)? else { return Ok(None) };
+    u64::try_from(number).map(Some).map_err(|_| ServiceError::validation(format!("{name} may not be negative")))
+}
+
+fn limit(input: &Input) -> Result<u32, ServiceError> {
+    Ok(number(input, "limit")?.map_or(PAGE, |limit| u32::try_from(limit).unwrap_or(u32::MAX)))
+}
+
+fn wait(input: &Input) -> Result<Duration, ServiceError> {
+    Ok(number(input, "wait_ms")?.map_or(Duration::ZERO, Duration::from_millis))
+}
+
+fn worded(error: operator::Error) -> ServiceError {
+    use headwater_control::operator::StackRefusal;
+    let problems = error.problems();
+    let (code, status) = match &error {
+        operator::Error::Control(Error::Invalid { .. }) => ("InvalidInput", StatusCode::BAD_REQUEST),
+        operator::Error::Control(Error::NotFound { .. }) => ("NotFound", StatusCode::NOT_FOUND),
+        operator::Error::Control(Error::Conflict { .. }) => ("Conflict", StatusCode::CONFLICT),
+        operator::Error::Stacks(refusal) => match operator::refusal(refusal) {
+            StackRefusal::Template => ("InvalidTemplate", StatusCode::BAD_REQUEST),
+            StackRefusal::NotFound => ("NotFound", StatusCode::NOT_FOUND),
+            StackRefusal::Input => ("InvalidInput", StatusCode::BAD_REQUEST),
+            StackRefusal::State => ("Conflict", StatusCode::CONFLICT),
+            StackRefusal::Server => return ServiceError::internal(&error),
+        },
+        _ => return ServiceError::internal(&error),
+    };
+    // The mistakes stand one by one beside the message.
+    let message = match problems.len() {
+        0 => error.to_string(),
+        1 => "the template has a mistake".into(),
+        count => format!("the template has {count} mistakes"),
+    };
+    ServiceError::new(code, status, message).with("problems", problems)
 }
 
 /// 200 while the store answers, else 503. Not signed: it says nothing else.
@@ -28,7 +133,7 @@ pub(crate) async fn health(gateway: &Gateway) -> Response {
     let (status, text) = match gateway.control().store().last_event().await {
         Ok(_) => (StatusCode::OK, "ok\n"),
         Err(error) => {
-            tracing::error!(%error, "the store does not answer");
+            tracing::error!(error = &error as &dyn std::error::Error, "the store does not answer");
             (StatusCode::SERVICE_UNAVAILABLE, "store\n")
         }
     };
@@ -38,8 +143,6 @@ pub(crate) async fn health(gateway: &Gateway) -> Response {
 }
 
 /// A custom resource's answer to its stack. Not signed: the token is the secret.
-pub(crate) async fn custom_resource_response(_gateway: &Gateway, _request: Request<Body>) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    response
+pub(crate) async fn custom_resource_response(gateway: &Gateway, request: Request<Body>) -> Response {
+    crate::cloudformation::respond(gateway, request).await
 }

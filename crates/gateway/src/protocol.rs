@@ -64,6 +64,13 @@ pub(crate) fn failure(definition: Option<&Definition>, error: &ServiceError, req
             let status = error.status;
             with_error_type(response(status, "application/x-amz-json-1.1", json_bytes(&Value::Object(members))), error)
         }
+        Protocol::RestJson if definition.is_some_and(|definition| definition.service == Service::Native) => {
+            let mut members = Map::new();
+            members.insert("code".into(), error.code.as_ref().into());
+            members.insert("message".into(), error.message.as_str().into());
+            members.extend(error.members.clone());
+            response(error.status, "application/json", json_bytes(&json!({ "error": members })))
+        }
         Protocol::RestJson => {
             let mut members = Map::new();
             members.insert("message".into(), error.message.as_str().into());

@@ -130,6 +130,20 @@ pub async fn policy(control: &Control, arn: &str) -> Result<ManagedPolicy, Error
     headwater_store::find(control.store(), arn).await?.ok_or_else(|| Error::not_found("policy", arn))
 }
 
+/// Changes what a policy of the account says.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Malformed`]; [`Error::Store`].
+pub async fn update_document(control: &Control, arn: &str, document: &Value) -> Result<ManagedPolicy, Error> {
+    Policy::parse(document).map_err(|error| Error::Malformed { what: "policy document", reason: error.to_string() })?;
+    policy(control, arn).await?;
+    headwater_store::update(control.store(), arn, |policy: &mut ManagedPolicy| {
+        policy.document.clone_from(document);
+        Ok(())
+    })
+    .await
+}
+
 /// The account's policies, ascending by ARN.
 ///
 /// # Errors

@@ -142,14 +142,7 @@ pub async fn create_channel(
     tags: Tags,
     now: Timestamp,
 ) -> Result<(Channel, StreamKey), Error> {
-    let mut channel = Channel::new(control.realm(), "", now);
-    settings.apply(&mut channel)?;
-    tags::check(&tags)?;
-    channel.tags = tags;
-    let count = control.store().records(<Channel as headwater_store::Document>::KIND, Select::default()).await?.len();
-    if count >= CHANNELS_MAX {
-        return Err(Error::QuotaExceeded { quota: "channels", limit: CHANNELS_MAX as u64 });
-    }
+    let channel = prepare(control, Channel::new(control.realm(), "", now), settings, tags).await?;
     let key = StreamKey::new(control.realm(), &channel.arn, now);
     let mut batch = Batch::new();
     batch.insert(&channel)?;
@@ -157,6 +150,45 @@ pub async fn create_channel(
     control.store().commit(batch).await?;
     tracing::info!(channel = channel.arn, name = channel.name, "channel created");
     Ok((channel, key))
+}
+
+async fn prepare(control: &Control, mut channel: Channel, settings: &Settings, tags: Tags) -> Result<Channel, Error> {
+    settings.apply(&mut channel)?;
+    tags::check(&tags)?;
+    channel.tags = tags;
+    let count = control.store().records(<Channel as headwater_store::Document>::KIND, Select::default()).await?.len();
+    if count >= CHANNELS_MAX {
+        return Err(Error::QuotaExceeded { quota: "channels", limit: CHANNELS_MAX as u64 });
+    }
+    Ok(channel)
+}
+
+/// Makes a channel without a key under an id that its maker chose; made again under it, it is the first one. For
+/// stacks: CloudFormation's channels come without a key, and a create is repeated after a crash.
+pub(crate) async fn create_channel_as(
+    control: &Control,
+    id: &str,
+    settings: &Settings,
+    tags: Tags,
+    now: Timestamp,
+) -> Result<Channel, Error> {
+    let arn = control.realm().ivs_arn("channel", id);
+    if let Some(standing) = headwater_store::find::<Channel>(control.store(), &arn).await? {
+        return Ok(standing);
+    }
+    let named = Channel { id: id.into(), arn, ..Channel::new(control.realm(), "", now) };
+    let channel = prepare(control, named, settings, tags).await?;
+    let mut batch = Batch::new();
+    batch.insert(&channel)?;
+    control.store().commit(batch).await?;
+    tracing::info!(channel = channel.arn, name = channel.name, "channel created");
+    Ok(channel)
+}
+
+/// What a channel would be with these settings.
+pub(crate) fn with_settings(mut channel: Channel, settings: &Settings) -> Result<Channel, Error> {
+    settings.apply(&mut channel)?;
+    Ok(channel)
 }
 
 /// The channels with these ARNs.

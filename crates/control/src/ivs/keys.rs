@@ -82,8 +82,33 @@ pub async fn create_stream_key(
     tags: Tags,
     now: Timestamp,
 ) -> Result<StreamKey, Error> {
+    let key = StreamKey::new(control.realm(), channel_arn, now);
+    add_stream_key(control, key, tags).await
+}
+
+/// Makes a key under an id that its maker chose; made again under it, it is the first one. For stacks, whose creates
+/// are repeated after a crash.
+pub(crate) async fn create_stream_key_as(
+    control: &Control,
+    id: &str,
+    channel_arn: &str,
+    tags: Tags,
+    now: Timestamp,
+) -> Result<StreamKey, Error> {
+    let arn = control.realm().ivs_arn("stream-key", id);
+    if let Some(standing) = headwater_store::find::<StreamKey>(control.store(), &arn).await? {
+        return Ok(standing);
+    }
+    let key = StreamKey { id: id.into(), arn, ..StreamKey::new(control.realm(), channel_arn, now) };
+    add_stream_key(control, key, tags).await
+}
+
+async fn add_stream_key(control: &Control, mut key: StreamKey, tags: Tags) -> Result<StreamKey, Error> {
+    let channel_arn = key.channel_arn.clone();
+    let channel_arn = channel_arn.as_str();
     check_arn(channel_arn, "channel")?;
     tags::check(&tags)?;
+    key.tags = tags;
     loop {
         let Some(channel) = load::<Channel>(control.store(), channel_arn).await? else {
             return Err(Error::not_found("channel", channel_arn));
@@ -94,8 +119,6 @@ pub async fn create_stream_key(
                 limit: KEYS_PER_CHANNEL_MAX as u64,
             });
         }
-        let mut key = StreamKey::new(control.realm(), channel_arn, now);
-        key.tags.clone_from(&tags);
         let mut batch = Batch::new();
         // The channel is written again so that of two keys made at once, and of a key and the channel's deletion, one
         // fails and looks again.

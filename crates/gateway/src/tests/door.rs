@@ -1,0 +1,156 @@
+//! Who gets in: signatures, caps, CORS, protocols' shapes of refusals, the native API.
+
+use super::*;
+use headwater_model::Secret;
+
+#[tokio::test]
+async fn every_refusal_has_its_protocols_shape() {
+    let server = server().await;
+    let mut wrong = server.root.clone();
+    wrong.secret_access_key = Secret::new("wrong");
+    let mut unknown = server.root.clone();
+    unknown.access_key_id = "AKIAUNKNOWN".into();
+    let rest = server.ivs_as(&wrong, "ListChannels", json!({})).await;
+    assert_eq!((rest.error_type(), rest.status.as_u16()), ("InvalidSignatureException", 403));
+    let rest = server.ivs_as(&unknown, "ListChannels", json!({})).await;
+    assert_eq!((rest.error_type(), rest.status.as_u16()), ("UnrecognizedClientException", 403));
+    let query = server.query(&wrong, "sts", &[("Action", "GetCallerIdentity")]).await;
+    assert_eq!((query.element("Code"), query.status.as_u16()), ("SignatureDoesNotMatch", 403));
+    let query = server.query(&unknown, "iam", &[("Action", "ListRoles")]).await;
+    assert_eq!((query.element("Code"), query.status.as_u16()), ("InvalidClientTokenId", 403));
+    let target = [("x-amz-target", "AWSEvents.ListRules"), ("content-type", "application/x-amz-json-1.1")];
+    let json11 = server.send(server.signed(&wrong, "events", "POST", "/", &target, "{}")).await;
+    assert_eq!(json11.status.as_u16(), 400);
+    assert_eq!(json11.json()["__type"], "InvalidSignatureException");
+    let target = [("x-amz-target", "AWSEvents.NoSuchThing"), ("content-type", "application/x-amz-json-1.1")];
+    let json11 = server.send(server.signed(&server.root, "events", "POST", "/", &target, "{}")).await;
+    assert_eq!(json11.json()["__type"], "UnknownOperationException");
+    let elsewhere = server.send(server.signed(&server.root, "sqs", "POST", "/", &[], "")).await;
+    assert_eq!((elsewhere.status.as_u16(), elsewhere.element("Code")), (404, "UnknownService"));
+}
+
+#[tokio::test]
+async fn who_signs_nothing_gets_nothing() {
+    let server = server().await;
+    let mut request = server.signed(&server.root, "headwater", "POST", "/_headwater/v1/stacks", &[], "{}");
+    request.headers_mut().remove("authorization");
+    let native = server.send(request).await;
+    assert_eq!(native.status, StatusCode::FORBIDDEN);
+    assert_eq!(native.json()["error"]["code"], "MissingAuthenticationTokenException");
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let mut request = server.signed(&server.root, "sts", "POST", "/", &headers, "Action=GetCallerIdentity");
+    request.headers_mut().remove("authorization");
+    let query = server.send(request).await;
+    assert_eq!((query.element("Code"), query.status.as_u16()), ("MissingAuthenticationToken", 403));
+}
+
+#[tokio::test]
+async fn a_signature_for_another_region_or_service_is_refused() {
+    let server = server().await;
+    let request = server.signed(&server.root, "ivs", "POST", "/_headwater/v1/stacks", &[], "{}");
+    assert_eq!(server.send(request).await.error_type(), "UnknownOperationException");
+    let mut elsewhere = server.root.clone();
+    elsewhere.principal = Principal::Anonymous;
+    let mut request = server.signed(&server.root, "ivs", "POST", "/ListChannels", &[], "{}");
+    let authorization = request.headers()["authorization"].to_str().unwrap().replace("us-east-1", "eu-west-1");
+    request.headers_mut().insert("authorization", authorization.parse().unwrap());
+    let answer = server.send(request).await;
+    assert_eq!(answer.error_type(), "InvalidSignatureException");
+    assert!(answer.json()["message"].as_str().unwrap().contains("us-east-1"));
+}
+
+#[tokio::test]
+async fn temporary_keys_need_their_token() {
+    let server = server().await;
+    let key = server.role_key("r", json!("ivs:*"), "*").await;
+    assert_eq!(server.ivs_as(&key, "ListChannels", json!({})).await.status, StatusCode::OK);
+    let without = AccessKey { session_token: None, ..key.clone() };
+    assert_eq!(server.ivs_as(&without, "ListChannels", json!({})).await.error_type(), "UnrecognizedClientException");
+    let expired = server
+        .control()
+        .credentials()
+        .role_session("arn:aws:iam::000000000000:role/r", "s", 900, Timestamp::now().plus_ms(-900_000))
+        .await
+        .unwrap();
+    assert_eq!(server.ivs_as(&expired, "ListChannels", json!({})).await.error_type(), "ExpiredTokenException");
+}
+
+#[tokio::test]
+async fn bodies_and_headers_are_capped() {
+    let server = server().await;
+    let long = " ".repeat((10 << 20) + 1);
+    let answer = server.send(server.signed(&server.root, "ivs", "POST", "/ListChannels", &[], &long)).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let value = "x".repeat(65 << 10);
+    let answer = server.send(server.signed(&server.root, "ivs", "POST", "/ListChannels", &[("x-long", &value)], "")).await;
+    assert_eq!(answer.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    let broken = server.send(server.signed(&server.root, "ivs", "POST", "/ListChannels", &[], "{")).await;
+    assert_eq!((broken.error_type(), broken.status.as_u16()), ("SerializationException", 400));
+}
+
+#[tokio::test]
+async fn browsers_may_ask_before_they_sign() {
+    let server = server().await;
+    let request = Request::builder()
+        .method("OPTIONS")
+        .uri("/ListChannels")
+        .header("origin", "http://localhost:5173")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization,x-amz-date,content-type")
+        .body(Body::empty())
+        .unwrap();
+    let answer = server.send(request).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.headers["access-control-allow-origin"], "*");
+    assert!(answer.headers["access-control-allow-headers"].to_str().unwrap().contains("authorization"));
+    assert!(answer.headers["access-control-expose-headers"].to_str().unwrap().contains("x-amzn-errortype"));
+    assert!(!answer.headers.contains_key("access-control-allow-credentials"));
+}
+
+#[tokio::test]
+async fn an_internal_failure_says_nothing_of_its_cause() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("password of /var/lib")]
+    struct Cause;
+    let cause = headwater_control::Error::Failed { part: "engine", source: Box::new(Cause) };
+    let error = crate::ServiceError::from(cause);
+    assert_eq!(error.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!error.message.contains("engine") && !error.message.contains("/var/lib"), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_server_says_whether_it_is_well() {
+    let server = server().await;
+    for path in ["/healthz", "/_headwater/healthz"] {
+        let answer = server.send(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "ok\n"));
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_reads_events_polls_and_channels() {
+    let server = server().await;
+    server.ivs("CreateChannel", json!({"name": "c"})).await;
+    let channels = server.native("channels", json!({})).await.json();
+    assert_eq!((&channels["channels"][0]["name"], &channels["channels"][0]["live"]), (&json!("c"), &json!(false)));
+    assert_eq!(server.native("events", json!({"after": 0})).await.json(), json!({"events": [], "last": 0}));
+    assert_eq!(server.native("polls", json!({"channel": "c"})).await.json(), json!({"polls": []}));
+    let missing = server.native("logs", json!({"function": "f"})).await;
+    assert_eq!((missing.status.as_u16(), &missing.json()["error"]["code"]), (404, &json!("NotFound")));
+    let wrong = server.native("events", json!({"after": -1})).await;
+    assert_eq!((wrong.status.as_u16(), &wrong.json()["error"]["code"]), (400, &json!("ValidationException")));
+    let unknown = server.native("launch", json!({})).await;
+    assert_eq!(unknown.json()["error"]["code"], "UnknownOperationException");
+}
+
+#[tokio::test]
+async fn a_templates_mistakes_come_one_by_one() {
+    let server = server().await;
+    server.control().engine().register(Default::default());
+    let template = r#"{"Resources": {"A": {"Type": "AWS::No::Thing"}, "B": {"Type": "AWS::No::Thing"}}}"#;
+    let answer = server.native("deploy", json!({"template": template, "stack_name": "s"})).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let error = &answer.json()["error"];
+    assert_eq!(error["code"], "InvalidTemplate");
+    assert_eq!(error["problems"].as_array().unwrap().len(), 2, "{error}");
+}
