@@ -8,7 +8,7 @@
 use super::learn::{Lesson, MS, SEGMENT_MIN, Targets, ticks};
 use super::part::{self, Content};
 use super::window::Window;
-use super::{CUES_WAITING_MAX, Error, Options, SEGMENT_BYTES_MAX, Tracks};
+use super::{CUES_WAITING_MAX, Error, Options, SEGMENT_BYTES_MAX, Tracks, weight};
 use crate::snapshot::{DateRange, Snapshot};
 use headwater_media::{AccessUnit, Cue, Keyframe, MediaTime, StreamMetadata, Timescale, TrackKind, WallTime};
 use std::collections::VecDeque;
@@ -72,7 +72,9 @@ pub(super) struct Cutter {
     domain: Option<Domain>,
     /// Sound that waits for its part, when video leads.
     audio: VecDeque<AccessUnit>,
-    audio_bytes: u64,
+    audio_weight: u64,
+    /// What the units of the open part count.
+    part_weight: u64,
     audio_last: Option<i64>,
     cues: VecDeque<Cue>,
     cue_number: u32,
@@ -93,7 +95,8 @@ impl Cutter {
             tracks: Tracks::default(),
             domain: None,
             audio: VecDeque::new(),
-            audio_bytes: 0,
+            audio_weight: 0,
+            part_weight: 0,
             audio_last: None,
             cues: VecDeque::new(),
             cue_number: 1,
@@ -128,7 +131,7 @@ impl Cutter {
     pub(super) fn discontinuity(&mut self) {
         self.finish_domain();
         self.audio.clear();
-        self.audio_bytes = 0;
+        self.audio_weight = 0;
         self.audio_last = None;
     }
 
@@ -173,17 +176,11 @@ impl Cutter {
                 }
             }
         }
-        let bytes = self.open_bytes();
+        let bytes = self.window.open_weight() + self.part_weight + self.audio_weight;
         if bytes > SEGMENT_BYTES_MAX {
             return Err(Error::SegmentTooLarge { bytes });
         }
         Ok(())
-    }
-
-    fn open_bytes(&self) -> u64 {
-        let part = self.domain.iter().flat_map(|domain| &domain.part.units);
-        let part: u64 = part.map(|unit| unit.data.len() as u64).sum();
-        self.window.open_bytes() + part + self.audio_bytes
     }
 
     /// Ends the domain before a keyframe of a changed configuration.
@@ -198,7 +195,7 @@ impl Cutter {
         }
         if self.tracks.audio != configured.audio {
             self.audio.clear();
-            self.audio_bytes = 0;
+            self.audio_weight = 0;
             self.audio_last = None;
         }
     }
@@ -216,7 +213,7 @@ impl Cutter {
             return;
         }
         self.audio_last = Some(unit.dts);
-        self.audio_bytes += unit.data.len() as u64;
+        self.audio_weight += weight(&unit);
         self.audio.push_back(unit);
         let (Some(first), Some(last)) = (self.audio.front(), self.audio.back()) else { return };
         let (first, last) = (ticks(first, configured), ticks(last, configured));
@@ -229,7 +226,7 @@ impl Cutter {
             let queued = std::mem::take(&mut self.audio);
             self.discontinuity();
             self.lead = TrackKind::Audio;
-            self.audio_bytes = 0;
+            self.audio_weight = 0;
             for unit in queued {
                 let arrived = now.plus_ms((ticks(&unit, configured) - last) / MS);
                 self.push_lead(unit, arrived, configured);
@@ -287,6 +284,7 @@ impl Cutter {
         }
         if let Some(domain) = &mut self.domain {
             domain.last_was_keyframe = keyframe;
+            self.part_weight += weight(&unit);
             domain.part.units.push(unit);
         }
     }
@@ -313,6 +311,7 @@ impl Cutter {
                             self.next_segment(last, unit.keyframe);
                         }
                         if let Some(domain) = &mut self.domain {
+                            self.part_weight += weight(&unit);
                             domain.part.units.push(unit);
                         }
                     }
@@ -337,7 +336,7 @@ impl Cutter {
             while let Some(unit) = self.audio.front()
                 && ticks(unit, &self.tracks) < end
             {
-                self.audio_bytes -= unit.data.len() as u64;
+                self.audio_weight -= weight(unit);
                 sound.extend(self.audio.pop_front());
             }
         }
@@ -376,7 +375,9 @@ impl Cutter {
                 position,
             });
         }
-        self.window.push_part(written);
+        let held = closed.units.iter().chain(&sound).map(weight).sum();
+        self.part_weight = 0;
+        self.window.push_part(written, held);
     }
 
     /// Closes the open segment and opens the next one of the same domain at `at`.
@@ -407,12 +408,13 @@ impl Cutter {
         while let Some(first) = self.audio.front()
             && part::audio_end(first, &self.tracks) <= start
         {
-            self.audio_bytes -= first.data.len() as u64;
+            self.audio_weight -= weight(first);
             self.audio.pop_front();
         }
         let wall = self.wall_end.map_or(now, |end| end.max(now));
         let discontinuity = !self.window.is_empty();
         self.window.open_segment(wall, true, discontinuity);
+        self.part_weight = weight(&unit);
         self.domain = Some(Domain {
             wall,
             presentation,
@@ -443,6 +445,7 @@ impl Cutter {
         {
             self.close_part(end, end, end);
         }
+        self.part_weight = 0;
         if let Some(domain) = self.domain.take() {
             // Cues of a part that never came wait for the next one.
             for cue in domain.part.cues.iter().rev() {

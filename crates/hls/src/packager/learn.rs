@@ -1,6 +1,6 @@
 //! Collects the first segment and learns the targets from it.
 
-use super::{Error, Latency, SEGMENT_BYTES_MAX, Tracks};
+use super::{Error, Latency, SEGMENT_BYTES_MAX, Tracks, weight};
 use headwater_media::{
     AccessUnit, CodecConfig, Keyframe, MediaTime, StreamMetadata, Timescale, Track, TrackKind, WallTime,
 };
@@ -58,7 +58,7 @@ impl Learning {
             TrackKind::Audio => {
                 self.audio_start = None;
                 self.units.retain(|(unit, _)| unit.kind == TrackKind::Video);
-                self.bytes = self.units.iter().map(|(unit, _)| unit.data.len() as u64).sum();
+                self.bytes = self.units.iter().map(|(unit, _)| weight(unit)).sum();
             }
         }
     }
@@ -75,7 +75,7 @@ impl Learning {
         if !configured || undecodable {
             return Ok(None);
         }
-        self.bytes += unit.data.len() as u64;
+        self.bytes += weight(&unit);
         if self.bytes > SEGMENT_BYTES_MAX {
             return Err(Error::SegmentTooLarge { bytes: self.bytes });
         }
@@ -107,7 +107,7 @@ impl Learning {
                 while let Some((first, _)) = self.units.front()
                     && ticks(first, tracks) < at - LEAD_IN
                 {
-                    self.bytes -= first.data.len() as u64;
+                    self.bytes -= weight(first);
                     self.units.pop_front();
                 }
                 let waited = span >= FIRST_SEGMENT_MAX;

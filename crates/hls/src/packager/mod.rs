@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Most bytes in one segment, and in the first one while it is learnt from: 128 Mb/s for two seconds. A stream above it is ended.
 pub const SEGMENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// What holding a unit costs besides its payload: its record, its sample, its buffer's bookkeeping. Counted, so that tiny units are bounded too.
+const UNIT_OVERHEAD_BYTES: u64 = 128;
 /// Cues that wait for the next part: five a second for longer than any part lasts. Full: refuse.
 pub const CUES_WAITING_MAX: usize = 64;
 
@@ -63,6 +65,11 @@ pub enum Error {
 struct Tracks {
     video: Option<Track>,
     audio: Option<Track>,
+}
+
+/// What a unit counts towards [`SEGMENT_BYTES_MAX`].
+fn weight(unit: &AccessUnit) -> u64 {
+    unit.data.len() as u64 + UNIT_OVERHEAD_BYTES
 }
 
 #[derive(Debug)]

@@ -16,6 +16,7 @@ pub(super) struct Window {
     revision: u64,
     segments: VecDeque<Arc<Segment>>,
     open: Option<Segment>,
+    open_weight: u64,
     next_msn: u64,
     discontinuities: u64,
     inits: Vec<(u32, Bytes)>,
@@ -37,6 +38,7 @@ impl Window {
             revision: 0,
             segments: VecDeque::new(),
             open: None,
+            open_weight: 0,
             next_msn: 0,
             discontinuities: 0,
             inits: Vec::new(),
@@ -91,10 +93,12 @@ impl Window {
         self.segments.is_empty() && self.open.is_none()
     }
 
-    pub(super) fn push_part(&mut self, part: Part) {
+    /// Adds a part to the open segment; `weight` is what its units count.
+    pub(super) fn push_part(&mut self, part: Part, weight: u64) {
         let open = self.open.as_mut().expect("a part is closed only after its segment was opened");
         open.duration += part.duration;
         open.parts.push(Arc::new(part));
+        self.open_weight += weight;
         self.changed = true;
     }
 
@@ -105,14 +109,15 @@ impl Window {
         }
     }
 
-    /// Bytes in the open segment.
-    pub(super) fn open_bytes(&self) -> u64 {
-        self.open.as_ref().map_or(0, Segment::bytes)
+    /// What the units of the open segment count.
+    pub(super) fn open_weight(&self) -> u64 {
+        self.open_weight
     }
 
     /// Closes the open segment; one without parts is dropped.
     pub(super) fn close_segment(&mut self) {
         let Some(segment) = self.open.take() else { return };
+        self.open_weight = 0;
         if segment.parts.is_empty() {
             self.discontinuities -= u64::from(segment.discontinuity);
             return;

@@ -326,6 +326,22 @@ fn a_segment_has_a_largest_size() {
 }
 
 #[test]
+fn units_without_substance_are_bounded_too() {
+    for first in [0, 3_000] {
+        let mut stage = Stage::new(Latency::Low);
+        stage.configure();
+        stage.run(Encoder::default().run(first));
+        let mut unit = Encoder::default().run(100).remove(0).unit;
+        unit.dts += first * 90;
+        unit.keyframe = Keyframe::Yes;
+        let units_max = super::super::SEGMENT_BYTES_MAX / 128;
+        let refused = (0..=units_max).any(|_| stage.packager.handle_unit(unit.clone(), START).is_err());
+        // In the second case each unit is put a tick after the one before, so that segments close.
+        assert_eq!(refused, first == 0);
+    }
+}
+
+#[test]
 fn blocking_reload_knows_what_is_ready_what_comes_and_what_is_wrong() {
     let mut stage = Stage::new(Latency::Low);
     stage.configure();
