@@ -31,6 +31,8 @@ pub(crate) const PREFIX: &str = "/_headwater/v1/";
 /// Where custom resources answer; the rest of the path is a token that only the function knows.
 pub(crate) const RESPONSE_PATH: &str = "/_headwater/cloudformation/response/";
 
+/// Most bytes of a custom resource's answer that are read; what is too long for CloudFormation is told by `control`.
+const ANSWER_BODY_BYTES_MAX: usize = 1 << 20;
 /// Items in a page unless asked otherwise.
 const PAGE: u32 = 100;
 
@@ -142,7 +144,27 @@ pub(crate) async fn health(gateway: &Gateway) -> Response {
     response
 }
 
-/// A custom resource's answer to its stack. Not signed: the token is the secret.
-pub(crate) async fn custom_resource_response(gateway: &Gateway, request: Request<Body>) -> Response {
-    crate::cloudformation::respond(gateway, request).await
+/// A custom resource's answer to its stack: `PUT` of a JSON text. Not signed: the token is the secret.
+pub(crate) async fn custom_resource_response(gateway: &Gateway, request: Request<Body>, request_id: &str) -> Response {
+    let (parts, body) = request.into_parts();
+    let address = parts.uri.path().strip_prefix(RESPONSE_PATH).unwrap_or_default();
+    let status = match parts.method {
+        Method::PUT | Method::POST => match crate::http::read(body, ANSWER_BODY_BYTES_MAX).await {
+            Ok(body) => match headwater_control::stacks::custom::answer(gateway.control(), address, &body).await {
+                Ok(()) => StatusCode::OK,
+                Err(Error::NotFound { .. }) => StatusCode::FORBIDDEN,
+                Err(Error::Invalid { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+                Err(error) => ServiceError::internal(&error).status,
+            },
+            Err(error) => error.status,
+        },
+        _ => StatusCode::METHOD_NOT_ALLOWED,
+    };
+    if !status.is_success() {
+        // The address is a secret: it stays out of the log.
+        tracing::debug!(request_id, status = status.as_u16(), "an answer of a custom resource is refused");
+    }
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
 }
