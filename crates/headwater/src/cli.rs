@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Layers};
+use crate::config::{ConfigError, Layers};
 
 /// From one template to a live, interactive streaming website.
 #[derive(Parser, Debug)]
@@ -69,14 +69,6 @@ impl SettingFlags {
         layers.flag("host", self.host.clone())?;
         layers.flag("log.filter", self.log_filter.clone())?;
         Ok(layers)
-    }
-
-    /// The typed configuration.
-    ///
-    /// # Errors
-    /// As [`SettingFlags::layers`], and [`ConfigError::Value`].
-    pub fn resolve(&self) -> Result<Config, ConfigError> {
-        Config::from_layers(&self.layers()?)
     }
 }
 

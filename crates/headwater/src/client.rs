@@ -57,11 +57,6 @@ impl Client {
         Ok(Client { http: HttpClient::builder(TokioExecutor::new()).build_http(), addresses, credentials })
     }
 
-    /// Where it listens.
-    pub fn addresses(&self) -> &Addresses {
-        &self.addresses
-    }
-
     /// Calls `POST /_headwater/v1/OPERATION`.
     ///
     /// # Errors

@@ -14,8 +14,6 @@ use crate::style::Style;
 pub struct Stack {
     /// Its name.
     pub name: String,
-    /// Its ARN.
-    pub id: String,
     /// `CREATE_IN_PROGRESS`, ….
     pub status: String,
     /// Why, if something went wrong.
@@ -116,13 +114,14 @@ impl Progress {
         head.set_position(done);
         head.set_message(format!("{} {}", self.style.strong(&stack.name), self.style.status(&stack.status)));
         for resource in &stack.resources {
+            let line = self.line(resource);
             let row = self.rows.entry(resource.logical_id.clone()).or_insert_with(|| {
                 let bar = bars.add(ProgressBar::new_spinner());
                 bar.set_style(template("  {spinner} {msg}"));
                 bar.enable_steady_tick(Duration::from_millis(100));
                 bar
             });
-            row.set_message(self.line(resource));
+            row.set_message(line);
             if !resource.status.ends_with("IN_PROGRESS") && !row.is_finished() {
                 row.set_style(template("    {msg}"));
                 row.abandon();

@@ -17,7 +17,7 @@ use crate::{banner, commands, demo};
 /// The built-in template.
 const BUILT_IN_TEMPLATE: &str = include_str!("../../../examples/live.yaml");
 /// How long streams, requests and functions have to end after Ctrl-C.
-const DRAIN: Duration = Duration::from_secs(8);
+pub const DRAIN: Duration = Duration::from_secs(8);
 
 /// Runs the server until it is told to end.
 ///
