@@ -118,6 +118,9 @@ impl Cutter {
     }
 
     pub(super) fn push_cue(&mut self, cue: Cue) -> Result<WallTime, Error> {
+        if !self.window.is_published() {
+            return Err(Error::NotLive);
+        }
         if self.cues.len() >= CUES_WAITING_MAX {
             return Err(Error::CuesFull);
         }

@@ -144,9 +144,14 @@ impl Window {
         self.changed = true;
     }
 
-    /// A new snapshot if anything changed since the last.
+    /// Whether a snapshot was made.
+    pub(super) fn is_published(&self) -> bool {
+        self.revision > 0
+    }
+
+    /// A new snapshot if anything changed since the last. The first one waits for a closed segment: players take a playlist without one for empty.
     pub(super) fn snapshot(&mut self) -> Option<Snapshot> {
-        if !std::mem::take(&mut self.changed) {
+        if self.segments.is_empty() || !std::mem::take(&mut self.changed) {
             return None;
         }
         self.revision += 1;

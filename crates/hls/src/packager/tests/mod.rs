@@ -51,6 +51,7 @@ impl Viewer {
         findings.extend(self.linter.check_delta(&playlist::media(&snapshot, Delta::Skip)));
         findings.retain(|finding| self.strict || finding.severity == Severity::Error);
         assert!(findings.is_empty(), "{findings:#?}\n{text}");
+        assert!(!snapshot.segments.is_empty(), "players take a playlist without segments for empty");
         self.read_with_another_reader(&snapshot, &text);
         self.read_parts(&snapshot);
         self.read_earlier(&snapshot);
