@@ -22,6 +22,36 @@ const VIDEO_STALL_MAX: i64 = 3_000 * MS;
 /// While a keyframe is awaited, so long.
 const KEYFRAME_WAIT_MAX: i64 = 6_000 * MS;
 
+/// Segments over which the encoder's clock is compared with ours. The one that came fastest through the network counts.
+const DRIFT_SEGMENTS: u32 = 16;
+/// Most milliseconds that dates are moved by after such a comparison, one in each segment: 500 millionths, ten times what crystals drift.
+const DRIFT_STEP_MAX_MS: i64 = 16;
+
+/// How far the encoder's clock has drifted from ours.
+#[derive(Debug, Default)]
+struct Drift {
+    segments: u32,
+    /// Least time by which a segment came later than its date says, ms.
+    least_ms: Option<i64>,
+    /// Milliseconds that dates still are to be moved by.
+    owed_ms: i64,
+}
+
+impl Drift {
+    /// Notes how late a segment came; returns by how much dates move from it on.
+    fn note(&mut self, late_ms: i64) -> i64 {
+        self.least_ms = Some(self.least_ms.map_or(late_ms, |least| least.min(late_ms)));
+        self.segments += 1;
+        if self.segments == DRIFT_SEGMENTS {
+            self.owed_ms = self.least_ms.take().unwrap_or(0).clamp(-DRIFT_STEP_MAX_MS, DRIFT_STEP_MAX_MS);
+            self.segments = 0;
+        }
+        let step = self.owed_ms.signum();
+        self.owed_ms -= step;
+        step
+    }
+}
+
 /// The open part.
 #[derive(Debug)]
 struct OpenPart {
@@ -50,6 +80,7 @@ struct Domain {
     segment_independent: bool,
     part: OpenPart,
     last_was_keyframe: bool,
+    drift: Drift,
 }
 
 impl Domain {
@@ -65,6 +96,8 @@ pub(super) struct Cutter {
     /// Longest segment in ticks: it still rounds to EXT-X-TARGETDURATION.
     segment_max: i64,
     lead: TrackKind,
+    /// When the newest unit arrived.
+    now: WallTime,
     /// Smoothed duration of a unit of the leading track.
     unit_ticks: i64,
     /// The tracks of the init segment in use.
@@ -91,6 +124,7 @@ impl Cutter {
             part_target: targets.part_target_ms * MS,
             segment_max: targets.target_duration_s * 1_000 * MS + 499 * MS,
             lead: lesson.primary,
+            now: WallTime(0),
             unit_ticks: targets.unit_ticks,
             tracks: Tracks::default(),
             domain: None,
@@ -147,6 +181,7 @@ impl Cutter {
     }
 
     pub(super) fn push(&mut self, unit: AccessUnit, now: WallTime, configured: &Tracks) -> Result<(), Error> {
+        self.now = now;
         let (active, wanted) = match unit.kind {
             TrackKind::Video => (&self.tracks.video, &configured.video),
             TrackKind::Audio => (&self.tracks.audio, &configured.audio),
@@ -389,6 +424,8 @@ impl Cutter {
         self.window.close_segment();
         domain.segment_start = at;
         domain.segment_independent = keyframe == Keyframe::Yes;
+        let late_ms = self.now.since_ms(domain.wall_at(at + domain.shift));
+        domain.wall = domain.wall.plus_ms(domain.drift.note(late_ms));
         let date = domain.wall_at(at + domain.shift);
         self.window.open_segment(date, domain.segment_independent, false);
     }
@@ -426,6 +463,7 @@ impl Cutter {
             segment_independent: true,
             part: OpenPart { start, units: vec![unit], cues: self.cues.drain(..).collect() },
             last_was_keyframe: true,
+            drift: Drift::default(),
         });
     }
 

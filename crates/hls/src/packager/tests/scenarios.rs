@@ -326,6 +326,34 @@ fn a_segment_has_a_largest_size() {
 }
 
 #[test]
+fn dates_follow_the_wall_clock_when_the_encoder_drifts() {
+    for millionths in [200, -200] {
+        let mut packager = Packager::new(options(Latency::Normal));
+        packager.handle_track(video_track(0));
+        let mut linter = Linter::new();
+        let encoder = Encoder { audio: false, ..Encoder::default() };
+        let mut newest = None;
+        for step in encoder.run(30 * 60_000) {
+            let wall_ms = step.wall_ms + step.wall_ms * millionths / 1_000_000;
+            // The network delays most units by up to 90 ms.
+            let delay_ms = step.wall_ms * 7 % 91;
+            packager.handle_unit(step.unit, START.plus_ms(wall_ms + delay_ms)).unwrap();
+            if let Some(snapshot) = packager.poll_snapshot() {
+                assert_eq!(linter.check(&playlist::media(&snapshot, Delta::Full)), []);
+                newest = Some((snapshot, wall_ms));
+            }
+        }
+        let (snapshot, wall_ms) = newest.unwrap();
+        let segment = snapshot.segments.last().unwrap();
+        let end = segment.program_date_time().0 + segment.duration_us() / 1_000;
+        let open: i64 = snapshot.open.iter().flat_map(|open| open.parts()).map(|part| part.duration_us()).sum();
+        let off = end + open / 1_000 - START.plus_ms(wall_ms).0;
+        // Without the correction: 360 ms.
+        assert!(off.abs() <= 50, "{off} ms off at {millionths} millionths");
+    }
+}
+
+#[test]
 fn units_without_substance_are_bounded_too() {
     for first in [0, 3_000] {
         let mut stage = Stage::new(Latency::Low);
