@@ -145,3 +145,40 @@ fn names(list: &str, etag: &str) -> bool {
         tag == "*" || tag.trim_matches('"') == etag
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn http_dates_are_written_and_read() {
+        let at = Timestamp(784_111_777_999);
+        assert_eq!(http_date(at), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(parse_http_date(&http_date(at)), Some(784_111_777));
+        assert_eq!(parse_http_date("1994-11-06"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_range_lies_within_the_object_or_is_refused(
+            first in any::<u64>(), last in any::<Option<u64>>(), count in any::<u64>(), size in any::<u64>(),
+        ) {
+            for range in [ByteRange::From { first, last }, ByteRange::Last(count)] {
+                match range.within(size) {
+                    Ok(bytes) => prop_assert!(bytes.start < bytes.end && bytes.end <= size),
+                    Err(Error::InvalidRange { size: of }) => prop_assert_eq!(of, size),
+                    Err(other) => prop_assert!(false, "{}", other),
+                }
+            }
+        }
+
+        #[test]
+        fn no_header_panics(text in ".*", low in any::<u64>(), high in any::<u64>()) {
+            let _ = ByteRange::parse(&text);
+            let _ = parse_http_date(&text);
+            let written = ByteRange::parse(&format!("bytes={low}-{high}"));
+            prop_assert_eq!(written.is_some(), low <= high);
+        }
+    }
+}
