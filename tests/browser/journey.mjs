@@ -19,13 +19,17 @@ const PATIENCE_MS = 30_000;
 /** A blink, and longer than a server holds a playlist request back (three target durations). */
 const CUTS_MS = [5000, 14_000];
 
-export async function run(server, options, report) {
-  const browser = await chromium.launch({
+export function launch(options) {
+  return chromium.launch({
     executablePath: options.chromium ?? process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
     ignoreDefaultArgs: ["--headless"],
     args: FLAGS,
   });
+}
+
+export async function run(server, options, report) {
+  const browser = await launch(options);
   const journey = new Journey(browser, server, options, report);
   try {
     await journey.all();
@@ -222,7 +226,8 @@ class Journey {
     await server.end();
     const ended = Date.now();
     report.check("when the broadcast is finished the page says so", await this.badge("Ended"), `${Date.now() - ended} ms after the end; ${await this.words()}`);
-    report.check("and the page for IVS' player hears Ended", (await this.until(this.ivsPage, () => window.said.states.includes("Ended"))) === true);
+    const heard = await this.until(this.ivsPage, () => window.said.states.includes("Ended"));
+    report.check("and the page for IVS' player hears Ended", heard === true, JSON.stringify(await this.ivsPage.evaluate(() => [window.said.states, window.said.errors])));
     await this.ivsPage.context().close();
     await this.accessible("ended");
     await this.shot("ended");

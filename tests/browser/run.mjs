@@ -1,6 +1,6 @@
 // The end-to-end test in a real browser: what a viewer sees, from "not started" over live, question, loss and recovery to the end.
 //
-//   node run.mjs --stand-in              against the stand-in server of this folder
+//   node run.mjs --stand-in              against the stand-in server of this folder; then with a server that misbehaves
 //   HEADWATER_BROWSER='{…}' node run.mjs against a running server (no publisher on the channel, nothing broadcast yet):
 //     site            address of the viewer site
 //     ingest          where ffmpeg publishes, stream key included: rtmp://127.0.0.1:1935/app/KEY
@@ -12,6 +12,7 @@
 // Prints a line for each assertion and "N passed, N failed"; ends with 1 when one failed.
 
 import { Server } from "./server.mjs";
+import { faults } from "./faults.mjs";
 import { run } from "./journey.mjs";
 import { Report } from "./report.mjs";
 
@@ -28,6 +29,7 @@ let server;
 try {
   server = wanted === "stand-in" ? await Server.standIn() : new Server(options);
   await run(server, options, report);
+  if (wanted === "stand-in") await faults(options, report);
 } catch (error) {
   report.broke(error);
 } finally {

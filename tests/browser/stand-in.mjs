@@ -154,6 +154,8 @@ export class StandIn {
   poll = null;
   listeners = new Set();
   frames = 0;
+  /** Called with each media file's name; what it returns is done instead of the answer, once. */
+  fault = () => undefined;
   #server;
   #sockets = new Set();
   #ffmpeg;
@@ -302,6 +304,12 @@ export class StandIn {
   async #media(epoch, name, url, response) {
     const session = [this.session, this.over].find((one) => one?.epoch === epoch);
     if (!session) return void response.writeHead(404).end();
+    const fault = this.fault(name);
+    if (fault === "gone") return void response.writeHead(404).end();
+    if (fault === "failing") return void response.writeHead(500).end();
+    if (fault === "cut") return void response.destroy();
+    if (fault === "silent") return;
+    if (fault === "garbage") return void response.writeHead(200, { "content-type": "video/mp4" }).end(randomBytes(20_000));
     const bytes = (found, type) =>
       found
         ? response.writeHead(200, { "content-type": type, "cache-control": "max-age=86400, immutable" }).end(found)
@@ -320,7 +328,8 @@ export class StandIn {
     const piece = /^s(\d+)(?:\.p(\d+))?\.m4s$/.exec(name);
     const segment = piece && session.segments[Number(piece[1]) - session.firstMsn];
     const found = segment && (piece[2] === undefined ? Buffer.concat(segment.parts.map((part) => part.bytes)) : segment.parts[Number(piece[2])]?.bytes);
-    bytes(found, "video/mp4");
+    // Everywhere, boxes' headers among it.
+    bytes(fault === "damaged" ? found?.map((byte, at) => (at % 50 === 7 ? byte ^ 0x5a : byte)) : found, "video/mp4");
   }
 
   #page(pathname, response, json) {

@@ -43,6 +43,8 @@ export interface Engine {
   resume(): void;
   /** Rebuilds the decoder on the same session. */
   recoverMedia(): void;
+  /** Milliseconds since it last asked the server for anything. */
+  quietMs(): number;
   live(): boolean;
   edge(): LiveEdge | undefined;
   /** Wall clock (UTC, ms) of the picture at the playhead, by EXT-X-PROGRAM-DATE-TIME. */

@@ -21,6 +21,7 @@ export class HlsEngine implements Engine {
   readonly #news: EngineNews;
   #limit: ((quality: Quality) => boolean) | undefined;
   #finished = false;
+  #askedAt = performance.now();
 
   constructor(video: HTMLVideoElement, options: EngineOptions, news: EngineNews) {
     this.#news = news;
@@ -46,6 +47,11 @@ export class HlsEngine implements Engine {
     hls.on(Events.FRAG_PARSING_METADATA, (_, data) => {
       for (const sample of data.samples) this.#parsed(sample.data, sample.pts, sample.duration);
     });
+    for (const asked of [Events.MANIFEST_LOADING, Events.LEVEL_LOADING, Events.FRAG_LOADING] as const) {
+      hls.on(asked, () => {
+        this.#askedAt = performance.now();
+      });
+    }
     hls.on(Events.ERROR, (_, data) => this.#error(data));
     hls.attachMedia(video);
   }
@@ -64,6 +70,12 @@ export class HlsEngine implements Engine {
 
   recoverMedia(): void {
     this.#hls.recoverMediaError();
+    // A fatal error has stopped the loading.
+    this.#hls.startLoad(this.#hls.liveSyncPosition ?? -1);
+  }
+
+  quietMs(): number {
+    return performance.now() - this.#askedAt;
   }
 
   live(): boolean {

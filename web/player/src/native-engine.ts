@@ -68,6 +68,11 @@ export class NativeEngine implements Engine {
     this.load(this.#url);
   }
 
+  /** The browser asks, and does not tell. */
+  quietMs(): number {
+    return 0;
+  }
+
   live(): boolean {
     return this.#video.duration === Number.POSITIVE_INFINITY;
   }

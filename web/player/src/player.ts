@@ -16,7 +16,7 @@ import {
   type TextTrack,
 } from "./api";
 import { CueTimeline, type TimedCue } from "./cues";
-import type { Engine, EngineNews, EngineOptions, Failure } from "./engine";
+import type { Engine, EngineNews, EngineOptions, Failure, LiveEdge } from "./engine";
 import { Listeners, type Listener } from "./events";
 import { LatencyHold } from "./latency";
 import { probe, type Probe } from "./probe";
@@ -36,6 +36,14 @@ export interface Parts {
 const TICK_MS = 250;
 /** A live stream this far behind its edge was wound back on purpose. */
 const DVR_S = 8;
+/** While the picture waits this long and newer media than this is announced, the player leaves out what it cannot get. */
+const LEAVE_OUT_AFTER_MS = 1500;
+const LEAVE_OUT_AHEAD_S = 1;
+/** Once the playlist is finished, a picture that waits this near to its end has reached it. */
+const END_NEAR_S = 1;
+const END_AFTER_MS = 500;
+/** An engine that asks for nothing for this long has given up; a held-back playlist is asked for again well within it. */
+const QUIET_MS_MAX = 20_000;
 /** A difference of clocks beyond this is a wrong clock on one side, not latency. */
 const LATENCY_MAX_S = 3600;
 const LOG_LEVELS: readonly LogLevel[] = [LogLevel.DEBUG, LogLevel.INFO, LogLevel.WARN, LogLevel.ERROR];
@@ -72,6 +80,8 @@ export class MediaPlayer {
   #bitrateMax: number | undefined;
   #qualityMax: Quality | undefined;
   #syncSecond = 0;
+  #waitingSince: number | undefined;
+  #playlistFinished = false;
   #ticker: number | undefined;
   #cueTimer: number | undefined;
   #deleted = false;
@@ -383,6 +393,7 @@ export class MediaPlayer {
     this.#hold.reset();
     this.#cues.restart();
     this.#followsEdge = true;
+    this.#playlistFinished = false;
     this.#setState(PlayerState.IDLE);
     this.#setPhase(this.#everPlayed && this.#phase !== Phase.ENDED ? Phase.RECONNECTING : Phase.CONNECTING);
     let engine: Engine | undefined;
@@ -447,6 +458,7 @@ export class MediaPlayer {
   }
 
   #finished(): void {
+    this.#playlistFinished = true;
     // What is buffered is still to be shown; the element says when it has been.
     if (this.#video.ended || !this.#wantsPlay) this.#recovery.ended();
   }
@@ -533,7 +545,7 @@ export class MediaPlayer {
       this.#hold.stalled();
       this.#emit(PlayerEventType.REBUFFERING, undefined);
     }
-    this.#recovery.stalled(() => this.getBufferDuration() > 1);
+    this.#recovery.stalled(() => this.#stuck());
   }
 
   #paused(): void {
@@ -587,10 +599,12 @@ export class MediaPlayer {
   #tick(): void {
     // Elements do not say "waiting" when they wait for the first picture after "canplay" was never reached.
     if (this.#state === PlayerState.BUFFERING && this.#wantsPlay) {
-      this.#recovery.stalled(() => this.getBufferDuration() > 1);
+      this.#recovery.stalled(() => this.#stuck());
       if (this.#everPlayed && this.#video.readyState < 3) this.#setPhase(Phase.RECONNECTING);
     }
     const edge = this.#engine?.edge();
+    this.#leaveOut(edge);
+    this.#reachEnd();
     if (!edge || this.#state !== PlayerState.PLAYING || this.#rate !== 1 || !this.#followsEdge || this.#video.seeking) return;
     const { currentTime } = this.#video;
     const step = this.#hold.step({
@@ -601,6 +615,33 @@ export class MediaPlayer {
     });
     if (step.kind === "jump") this.#video.currentTime = Math.max(0, edge.edge - step.latency);
     else if (this.#video.playbackRate !== step.rate) this.#video.playbackRate = step.rate;
+  }
+
+  /** The picture waits although there is something to play, or nobody fetches it. */
+  #stuck(): boolean {
+    return this.getBufferDuration() > 1 || (this.#engine?.quietMs() ?? 0) > QUIET_MS_MAX;
+  }
+
+  /** A part that cannot be had or decoded must not hold the picture: go on after it, where the live edge is. */
+  #leaveOut(edge: LiveEdge | undefined): void {
+    const now = this.#parts.timers.now();
+    if (this.#state !== PlayerState.BUFFERING || !this.#everPlayed) this.#waitingSince = undefined;
+    else this.#waitingSince ??= now;
+    if (this.#waitingSince === undefined || !edge || !this.#followsEdge) return;
+    const missed = edge.edge - this.getBuffered().end - this.#holdBack(edge.holdBack);
+    if (now - this.#waitingSince < LEAVE_OUT_AFTER_MS || missed < LEAVE_OUT_AHEAD_S) return;
+    // Once more only after another wait: a seek needs its time.
+    this.#waitingSince = now;
+    this.#log(LogLevel.WARN, `leaving out ${missed.toFixed(1)} s that did not come`);
+    this.seekToLive();
+  }
+
+  /** hls.js does not fetch parts that came in the same playlist as its end, and then never says that the end is reached. */
+  #reachEnd(): void {
+    if (!this.#playlistFinished || this.#waitingSince === undefined) return;
+    const { duration, currentTime } = this.#video;
+    const waited = this.#parts.timers.now() - this.#waitingSince;
+    if (waited >= END_AFTER_MS && duration - currentTime < END_NEAR_S) this.#recovery.ended();
   }
 
   #holdBack(asked: number): number {

@@ -32,7 +32,7 @@ export interface Timers {
 const GIVE_UP_MS = 60_000;
 /** A stall is looked into after this long: two parts' time in `NORMAL`, so a slow segment is not yet suspicious. */
 const STALL_LOOK_MS = 3000;
-/** Looks at a stall during which media was there to play before the player is rebuilt. */
+/** Looks at a stall during which the player was stuck before it is loaded anew. */
 const STUCK_LOOKS_MAX = 3;
 /** Decoder rebuilds within `MEDIA_WINDOW_MS` before the whole player is loaded anew, and failures before giving up. */
 const MEDIA_RECOVERIES_MAX = 2;
@@ -102,12 +102,12 @@ export class Recovery {
     if (this.#waiting === "stall") this.#rest();
   }
 
-  /** Pictures should move and do not. `hasMedia` says at each look whether there is something to play. */
-  stalled(hasMedia: () => boolean): void {
+  /** Pictures should move and do not. `stuck` says at each look whether waiting will not help. */
+  stalled(stuck: () => boolean): void {
     if (this.#waiting !== "nothing") return;
     this.#lostAt ??= this.#timers.now();
     this.#stuckLooks = 0;
-    this.#lookAtStall(hasMedia);
+    this.#lookAtStall(stuck);
   }
 
   /** Nobody waits for pictures any more (pause). */
@@ -116,9 +116,9 @@ export class Recovery {
   }
 
   ended(): void {
+    this.stop();
     this.#actions.over();
     if (this.#watch) this.#awaitBroadcast();
-    else this.stop();
   }
 
   failed(failure: Failure): void {
@@ -182,7 +182,7 @@ export class Recovery {
     );
   }
 
-  #lookAtStall(hasMedia: () => boolean): void {
+  #lookAtStall(stuck: () => boolean): void {
     this.#after("stall", STALL_LOOK_MS, () =>
       this.#ask((answer) => {
         if (answer.status !== 200) {
@@ -191,9 +191,9 @@ export class Recovery {
         }
         if (this.#session !== "" && answer.session !== this.#session) return this.#renew();
         // Listed, and the encoder is away: its pictures come back on this session.
-        this.#stuckLooks = hasMedia() ? this.#stuckLooks + 1 : 0;
+        this.#stuckLooks = stuck() ? this.#stuckLooks + 1 : 0;
         if (this.#stuckLooks >= STUCK_LOOKS_MAX) return this.#renew();
-        this.#lookAtStall(hasMedia);
+        this.#lookAtStall(stuck);
       }),
     );
   }
@@ -210,9 +210,10 @@ export class Recovery {
     }
     if (status === 401 || status === 403) return this.#giveUp(ErrorType.AUTHORIZATION, status);
     if (status === 404 || status === 410) {
+      // What was playing has ended, though its last playlist was missed.
+      if (this.#played) return this.ended();
       if (!this.#watch) return this.#giveUp(ErrorType.NOT_AVAILABLE, status);
-      if (this.#played) this.#actions.over();
-      else this.#actions.offline();
+      this.#actions.offline();
       this.#session = "";
       return this.#awaitBroadcast();
     }

@@ -54,6 +54,7 @@ export class FakeVideo extends EventTarget {
 export class FakeEngine implements Engine {
   readonly calls: string[] = [];
   isLive = true;
+  quiet = 0;
   liveEdge: LiveEdge | undefined;
   sync: number | undefined;
   levels: Quality[] = [
@@ -76,6 +77,9 @@ export class FakeEngine implements Engine {
   }
   recoverMedia(): void {
     this.calls.push("recoverMedia");
+  }
+  quietMs(): number {
+    return this.quiet;
   }
   live(): boolean {
     return this.isLive;

@@ -90,6 +90,20 @@ test("an ended broadcast is Ended, and stays so without watch", async () => {
   expect(bench.probes).toBe(0);
 });
 
+test("a finished playlist whose last part never comes has ended where the picture waits", async () => {
+  const bench = new Bench().playing().listen(PlayerState.ENDED);
+  bench.engine.news.finished();
+  bench.engine.isLive = false;
+  bench.video.duration = 12;
+  bench.video.currentTime = 9;
+  bench.waits();
+  await pass(2000);
+  expect(bench.heard).toEqual([]);
+  bench.video.currentTime = 11.7;
+  await pass(1000);
+  expect(bench.heard).toEqual(["Ended"]);
+});
+
 describe("watching", () => {
   test("phases from offline to live, lost, ended and the next broadcast", async () => {
     const bench = new Bench({ watch: true }).listen(HeadwaterEventType.PHASE_CHANGED);
@@ -246,6 +260,29 @@ describe("latency", () => {
     expect(bench.video.currentTime).toBe(20);
     bench.player.seekToLive();
     expect(bench.video.currentTime).toBeCloseTo(59.4);
+  });
+
+  test("what does not come is left out, while newer media is there", async () => {
+    const bench = new Bench().playing();
+    bench.video.currentTime = 10;
+    bench.video.ranges = [[5, 10]];
+    bench.engine.liveEdge = { edge: 11, holdBack: 0.6 };
+    bench.waits();
+    await pass(5000);
+    expect(bench.video.currentTime).toBe(10);
+    bench.engine.liveEdge = { edge: 13, holdBack: 0.6 };
+    await pass(300);
+    expect(bench.video.currentTime).toBeCloseTo(12.4 - 0.15, 1);
+  });
+
+  test("an engine that fetches nothing any more is replaced", async () => {
+    const bench = new Bench().playing();
+    bench.waits();
+    await pass(20_000);
+    expect(bench.engines).toHaveLength(1);
+    bench.engine.quiet = 21_000;
+    await pass(10_000);
+    expect(bench.engines).toHaveLength(2);
   });
 
   test("a viewer's own rate is left alone", async () => {

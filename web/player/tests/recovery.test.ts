@@ -133,14 +133,15 @@ describe("as IVS' player", () => {
     expect(errors).toEqual([{ source: "MasterPlaylist", type, code: status, message: `answered ${status}` }]);
   });
 
-  test("a session that is gone is an error with 404", async () => {
-    const { recovery, errors, server } = bench(false);
+  test("a session that went without a word has ended", async () => {
+    const { recovery, did, server } = bench(false);
     recovery.ready("one");
     recovery.progressed();
     server.answer = { status: 404, session: "" };
     recovery.failed({ ...lost, status: 404 });
-    await pass(600);
-    expect(errors).toMatchObject([{ type: ErrorType.NOT_AVAILABLE, code: 404, source: "MediaPlaylist" }]);
+    await pass(60_000);
+    expect(did).toEqual(["over"]);
+    expect(server.asked).toBe(1);
   });
 
   test("a server that stays away is given up after a minute", async () => {
