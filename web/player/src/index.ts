@@ -7,7 +7,8 @@ import type { PlayerConfig } from "./api";
 import type { Engine, EngineNews, EngineOptions } from "./engine";
 import { HlsEngine } from "./hls-engine";
 import { NativeEngine } from "./native-engine";
-import { MediaPlayer, browserParts } from "./player";
+import { MediaPlayer, type Parts } from "./player";
+import { probe } from "./probe";
 
 export * from "./api";
 export { MediaPlayer } from "./player";
@@ -24,9 +25,22 @@ export function getVersion(): string {
 /** Throws where neither Media Source nor the browser's own HLS is at hand: ask `isPlayerSupported` first. */
 export function create(config: PlayerConfig = {}): MediaPlayer {
   if (!isPlayerSupported) throw new Error("this browser plays neither Media Source nor HLS");
-  return new MediaPlayer(config, browserParts(makeEngine, getVersion()));
+  return new MediaPlayer(config, parts);
 }
 
 function makeEngine(video: HTMLVideoElement, options: EngineOptions, news: EngineNews): Engine {
   return HlsEngine.supported() ? new HlsEngine(video, options, news) : new NativeEngine(video, options, news);
 }
+
+const parts: Parts = {
+  makeEngine,
+  makeVideo: () => document.createElement("video"),
+  probe,
+  timers: {
+    now: () => Date.now(),
+    set: (run, delayMs) => window.setTimeout(run, delayMs),
+    clear: (timer) => window.clearTimeout(timer),
+  },
+  random: Math.random,
+  version: getVersion(),
+};

@@ -19,8 +19,10 @@ import { CueTimeline, type TimedCue } from "./cues";
 import type { Engine, EngineNews, EngineOptions, Failure, LiveEdge } from "./engine";
 import { Listeners, type Listener } from "./events";
 import { LatencyHold } from "./latency";
-import { probe, type Probe } from "./probe";
+import type { Probe } from "./probe";
+import { QualityLimits } from "./limits";
 import { Recovery, type Timers } from "./recovery";
+import { Stall } from "./stall";
 
 /** What a player is made of; tests hand in their own. */
 export interface Parts {
@@ -36,12 +38,6 @@ export interface Parts {
 const TICK_MS = 250;
 /** A live stream this far behind its edge was wound back on purpose. */
 const DVR_S = 8;
-/** While the picture waits this long and newer media than this is announced, the player leaves out what it cannot get. */
-const LEAVE_OUT_AFTER_MS = 1500;
-const LEAVE_OUT_AHEAD_S = 1;
-/** Once the playlist is finished, a picture that waits this near to its end has reached it. */
-const END_NEAR_S = 1;
-const END_AFTER_MS = 500;
 /** An engine that asks for nothing for this long has given up; a held-back playlist is asked for again well within it. */
 const QUIET_MS_MAX = 20_000;
 /** A difference of clocks beyond this is a wrong clock on one side, not latency. */
@@ -55,7 +51,7 @@ export class MediaPlayer {
   readonly #cues: CueTimeline;
   readonly #hold = new LatencyHold();
   readonly #watch: boolean;
-  readonly #supported: ((quality: Quality) => boolean) | undefined;
+  readonly #limits: QualityLimits;
   #video: HTMLVideoElement;
   #undoVideo = new AbortController();
   #engine: Engine | undefined;
@@ -76,11 +72,8 @@ export class MediaPlayer {
   #credentials: RequestCredentials = "same-origin";
   #logLevel: LogLevel;
   #session: string | undefined;
-  #sizeMax: { readonly width: number; readonly height: number } | undefined;
-  #bitrateMax: number | undefined;
-  #qualityMax: Quality | undefined;
   #syncSecond = 0;
-  #waitingSince: number | undefined;
+  readonly #stall = new Stall();
   #playlistFinished = false;
   #ticker: number | undefined;
   #cueTimer: number | undefined;
@@ -89,7 +82,7 @@ export class MediaPlayer {
   constructor(config: PlayerConfig, parts: Parts) {
     this.#parts = parts;
     this.#watch = config.watch ?? false;
-    this.#supported = config.isQualitySupported;
+    this.#limits = new QualityLimits(config.isQualitySupported);
     this.#logLevel = config.logLevel ?? LogLevel.ERROR;
     this.#cues = new CueTimeline((cue) => this.#cue(cue));
     this.#recovery = new Recovery(
@@ -328,7 +321,7 @@ export class MediaPlayer {
 
   getQualities(): Quality[] {
     const known = this.#ready ? (this.#engine?.qualities() ?? []) : [];
-    return known.filter((quality) => this.#supported?.(quality) ?? true);
+    return known.filter((quality) => this.#limits.supports(quality));
   }
 
   getQuality(): Quality {
@@ -349,17 +342,17 @@ export class MediaPlayer {
   }
 
   setAutoMaxQuality(quality: Quality): void {
-    this.#qualityMax = quality;
+    this.#limits.quality(quality);
     this.#limit();
   }
 
   setAutoMaxBitrate(bitrate: number): void {
-    this.#bitrateMax = bitrate;
+    this.#limits.bitrate(bitrate);
     this.#limit();
   }
 
   setAutoMaxVideoSize(width: number, height: number): void {
-    this.#sizeMax = { width, height };
+    this.#limits.size(width, height);
     this.#limit();
   }
 
@@ -603,8 +596,7 @@ export class MediaPlayer {
       if (this.#everPlayed && this.#video.readyState < 3) this.#setPhase(Phase.RECONNECTING);
     }
     const edge = this.#engine?.edge();
-    this.#leaveOut(edge);
-    this.#reachEnd();
+    this.#lookAtStall(edge);
     if (!edge || this.#state !== PlayerState.PLAYING || this.#rate !== 1 || !this.#followsEdge || this.#video.seeking) return;
     const { currentTime } = this.#video;
     const step = this.#hold.step({
@@ -622,26 +614,19 @@ export class MediaPlayer {
     return this.getBufferDuration() > 1 || (this.#engine?.quietMs() ?? 0) > QUIET_MS_MAX;
   }
 
-  /** A part that cannot be had or decoded must not hold the picture: go on after it, where the live edge is. */
-  #leaveOut(edge: LiveEdge | undefined): void {
-    const now = this.#parts.timers.now();
-    if (this.#state !== PlayerState.BUFFERING || !this.#everPlayed) this.#waitingSince = undefined;
-    else this.#waitingSince ??= now;
-    if (this.#waitingSince === undefined || !edge || !this.#followsEdge) return;
-    const missed = edge.edge - this.getBuffered().end - this.#holdBack(edge.holdBack);
-    if (now - this.#waitingSince < LEAVE_OUT_AFTER_MS || missed < LEAVE_OUT_AHEAD_S) return;
-    // Once more only after another wait: a seek needs its time.
-    this.#waitingSince = now;
-    this.#log(LogLevel.WARN, `leaving out ${missed.toFixed(1)} s that did not come`);
-    this.seekToLive();
-  }
-
-  /** hls.js does not fetch parts that came in the same playlist as its end, and then never says that the end is reached. */
-  #reachEnd(): void {
-    if (!this.#playlistFinished || this.#waitingSince === undefined) return;
+  #lookAtStall(edge: LiveEdge | undefined): void {
     const { duration, currentTime } = this.#video;
-    const waited = this.#parts.timers.now() - this.#waitingSince;
-    if (waited >= END_AFTER_MS && duration - currentTime < END_NEAR_S) this.#recovery.ended();
+    const missed = edge && this.#followsEdge ? edge.edge - this.getBuffered().end - this.#holdBack(edge.holdBack) : undefined;
+    const step = this.#stall.step({
+      nowMs: this.#parts.timers.now(),
+      waiting: this.#everPlayed && this.#state === PlayerState.BUFFERING,
+      missed,
+      toEnd: this.#playlistFinished ? duration - currentTime : undefined,
+    });
+    if (step === "ended") this.#recovery.ended();
+    if (step !== "leave out") return;
+    this.#log(LogLevel.WARN, `leaving out ${missed?.toFixed(1)} s that did not come`);
+    this.seekToLive();
   }
 
   #holdBack(asked: number): number {
@@ -649,18 +634,7 @@ export class MediaPlayer {
   }
 
   #limit(): void {
-    const { width = Infinity, height = Infinity } = this.#sizeMax ?? {};
-    const bitrateMax = Math.min(this.#bitrateMax ?? Infinity, this.#qualityMax?.bitrate ?? Infinity);
-    const limited = this.#supported || this.#sizeMax || Number.isFinite(bitrateMax);
-    this.#engine?.limit(
-      limited
-        ? (quality) =>
-            quality.bitrate <= bitrateMax &&
-            quality.width <= width &&
-            quality.height <= height &&
-            (this.#supported?.(quality) ?? true)
-        : undefined,
-    );
+    this.#engine?.limit(this.#limits.allowed());
   }
 
   #setState(state: PlayerState): void {
@@ -682,20 +656,4 @@ export class MediaPlayer {
   #log(level: LogLevel, text: string): void {
     if (LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(this.#logLevel)) console[level](`headwater-player: ${text}`);
   }
-}
-
-/** The parts of a real page. */
-export function browserParts(makeEngine: Parts["makeEngine"], version: string): Parts {
-  return {
-    makeEngine,
-    makeVideo: () => document.createElement("video"),
-    probe,
-    timers: {
-      now: () => Date.now(),
-      set: (run, delayMs) => window.setTimeout(run, delayMs),
-      clear: (timer) => window.clearTimeout(timer),
-    },
-    random: Math.random,
-    version,
-  };
 }
