@@ -54,7 +54,9 @@ pub async fn put_site(control: &Control, site: Site) -> Result<(), Error> {
         || name.starts_with('-')
         || name.ends_with('-')
     {
-        return Err(Error::invalid("a site's name has 1 to 63 lowercase letters, digits and hyphens, none at its ends"));
+        return Err(Error::invalid(
+            "a site's name has 1 to 63 lowercase letters, digits and hyphens, none at its ends",
+        ));
     }
     ivs::channel(control, &site.channel_arn).await?;
     let exists = || Error::Exists { kind: "site", id: name.clone() };
@@ -135,7 +137,10 @@ pub async fn put_poll(control: &Control, poll: ScheduledPoll) -> Result<(), Erro
     }
     if payload.len() > headwater_model::ivs::METADATA_BYTES_MAX {
         let max = headwater_model::ivs::METADATA_BYTES_MAX;
-        return Err(Error::invalid(format!("question and answers have {} bytes as JSON, {max} fit a cue", payload.len())));
+        return Err(Error::invalid(format!(
+            "question and answers have {} bytes as JSON, {max} fit a cue",
+            payload.len()
+        )));
     }
     if poll.delay_s > DELAY_S_MAX {
         return Err(Error::invalid(format!("a question may wait {DELAY_S_MAX} s")));

@@ -15,11 +15,11 @@ use ::http::{Request, StatusCode};
 use axum::body::Body;
 use axum::response::Response;
 use headwater_control::stacks::custom;
-use headwater_control::{Control, iam};
-use headwater_model::Realm;
 use headwater_control::stacks::engine::Summary;
 use headwater_control::stacks::state::{OnFailure, Stack, StackStatus};
 use headwater_control::stacks::{CreateStack, DeleteStack, Error, Given, TemplateSource, UpdateStack};
+use headwater_control::{Control, iam};
+use headwater_model::Realm;
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -50,7 +50,8 @@ pub async fn call(gateway: &Gateway, call: Call) -> Result<Reply, ServiceError> 
             other => other,
         },
     };
-    let answered = answered.map_err(|error| error.named("ValidationException", "ValidationError", StatusCode::BAD_REQUEST))?;
+    let answered =
+        answered.map_err(|error| error.named("ValidationException", "ValidationError", StatusCode::BAD_REQUEST))?;
     answered.map(Reply::Members).ok_or_else(|| {
         let message = format!("Could not find operation {} for version 2010-05-15", call.operation);
         ServiceError::new("InvalidAction", StatusCode::BAD_REQUEST, message)
@@ -87,15 +88,15 @@ fn parameters(input: &Input) -> Result<BTreeMap<String, Given>, ServiceError> {
 }
 
 fn tags(input: &Input) -> Result<BTreeMap<String, String>, ServiceError> {
-    let tag = |tag: &Input| {
-        Ok((tag.required("Key")?.to_owned(), tag.text("Value")?.unwrap_or_default().to_owned()))
-    };
+    let tag = |tag: &Input| Ok((tag.required("Key")?.to_owned(), tag.text("Value")?.unwrap_or_default().to_owned()));
     input.structures("Tags")?.iter().map(tag).collect()
 }
 
 fn on_failure(input: &Input) -> Result<OnFailure, ServiceError> {
     match (input.boolean("DisableRollback")?, input.text("OnFailure")?, input.text("OnStackFailure")?) {
-        (Some(true), None, None) | (_, Some("DO_NOTHING"), _) | (_, None, Some("DO_NOTHING")) => Ok(OnFailure::DoNothing),
+        (Some(true), None, None) | (_, Some("DO_NOTHING"), _) | (_, None, Some("DO_NOTHING")) => {
+            Ok(OnFailure::DoNothing)
+        }
         (Some(true), ..) => Err(ServiceError::validation("You can specify only one of DisableRollback and OnFailure")),
         (_, Some("DELETE"), _) | (_, None, Some("DELETE")) => Ok(OnFailure::Delete),
         (_, None | Some("ROLLBACK"), None | Some("ROLLBACK")) => Ok(OnFailure::Rollback),
@@ -203,7 +204,8 @@ async fn stack_operation(control: &Control, call: &Call) -> Result<Option<Value>
         }
         "UpdateTerminationProtection" => {
             let protected = input.boolean("EnableTerminationProtection")?;
-            let protected = protected.ok_or_else(|| ServiceError::validation("EnableTerminationProtection is required"))?;
+            let protected =
+                protected.ok_or_else(|| ServiceError::validation("EnableTerminationProtection is required"))?;
             engine.protect(input.required("StackName")?, protected).await.map_err(worded)?
         }
         _ => return Ok(None),
@@ -228,8 +230,9 @@ async fn reading(control: &Control, call: &Call) -> Result<Option<Value>, Servic
         "ListStacks" => {
             let wanted = input.texts("StackStatusFilter")?;
             let stacks = engine.stacks().await.map_err(worded)?;
-            let matching =
-                stacks.iter().filter(|stack| wanted.is_empty() || wanted.iter().any(|name| name == stack.status.as_str()));
+            let matching = stacks
+                .iter()
+                .filter(|stack| wanted.is_empty() || wanted.iter().any(|name| name == stack.status.as_str()));
             page("StackSummaries", matching.map(wire::stack_summary).collect(), input)?
         }
         "DescribeStackEvents" => {

@@ -55,8 +55,15 @@ impl RoleProvider {
         Given(&request.properties).text("RoleName").unwrap_or(&request.proposal).to_owned()
     }
 
-    /// Brings policies, description and trust of a role to what the properties say.
-    async fn settle(&self, role: Role, given: Given<'_>, tags: BTreeMap<String, String>) -> Result<(), Error> {
+    /// Brings policies, description and trust of a role to what the properties say. Policies that the former
+    /// properties do not name are somebody else's and stay.
+    async fn settle(
+        &self,
+        role: Role,
+        given: Given<'_>,
+        former: Option<Given<'_>>,
+        tags: BTreeMap<String, String>,
+    ) -> Result<(), Error> {
         let control = &self.control;
         let name = role.name.as_str();
         let mut wanted: BTreeMap<String, Value> = BTreeMap::new();
@@ -70,15 +77,20 @@ impl RoleProvider {
                 roles::put_role_policy(control, name, policy, document).await?;
             }
         }
-        for policy in role.inline_policies.keys().filter(|policy| !wanted.contains_key(*policy)) {
-            roles::delete_role_policy(control, name, policy).await?;
+        for policy in former.map(|former| former.list("Policies")).unwrap_or_default() {
+            let policy = Given(policy).required("PolicyName");
+            if !wanted.contains_key(policy) && role.inline_policies.contains_key(policy) {
+                roles::delete_role_policy(control, name, policy).await?;
+            }
         }
         let arns: BTreeSet<String> = given.texts("ManagedPolicyArns").into_iter().collect();
         for arn in arns.iter().filter(|arn| !role.managed_policy_arns.contains(arn)) {
             roles::attach_role_policy(control, name, arn).await?;
         }
-        for arn in role.managed_policy_arns.iter().filter(|arn| !arns.contains(*arn)) {
-            roles::detach_role_policy(control, name, arn).await?;
+        for arn in former.map(|former| former.texts("ManagedPolicyArns")).unwrap_or_default() {
+            if !arns.contains(&arn) && role.managed_policy_arns.contains(&arn) {
+                roles::detach_role_policy(control, name, &arn).await?;
+            }
         }
         let description = given.text("Description").unwrap_or_default();
         if role.description != description {
@@ -127,16 +139,18 @@ impl Provider for RoleProvider {
             }
         };
         let made = made_role(&role);
-        let settled = self.settle(role, given, tags).await;
+        let settled = self.settle(role, given, None, tags).await;
         settled.map_err(|error| ProviderError::leaving(failed(error).message, name))?;
         Ok(made)
     }
 
     async fn update(&self, request: Request, current: Current) -> Result<Updated, ProviderError> {
         let given = Given(&request.properties);
-        let role = roles::role(&self.control, &current.physical_id.unwrap_or_default()).await.map_err(failed)?;
+        let name = current.physical_id.clone().unwrap_or_default();
+        let role = roles::role(&self.control, &name).await.map_err(failed)?;
         let made = made_role(&role);
-        self.settle(role, given, given.tags(&request.stack.tags)).await.map_err(failed)?;
+        let former = Some(Given(&current.properties));
+        self.settle(role, given, former, given.tags(&request.stack.tags)).await.map_err(failed)?;
         Ok(Updated::InPlace(made))
     }
 
@@ -193,7 +207,12 @@ impl PolicyProvider {
         Ok(())
     }
 
-    async fn remove(&self, given: Given<'_>, kept_roles: &[String], kept_users: &[String]) -> Result<(), ProviderError> {
+    async fn remove(
+        &self,
+        given: Given<'_>,
+        kept_roles: &[String],
+        kept_users: &[String],
+    ) -> Result<(), ProviderError> {
         let name = given.required("PolicyName");
         for role in given.texts("Roles").iter().filter(|role| !kept_roles.contains(role)) {
             tolerant(roles::delete_role_policy(&self.control, role, name).await)?;

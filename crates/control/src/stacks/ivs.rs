@@ -182,8 +182,7 @@ impl Provider for StreamKeyProvider {
         let given = Given(&request.properties);
         let id = id_of(&request.token, ID_LENGTH);
         let tags = given.tags(&request.stack.tags);
-        let key =
-            create_stream_key_as(&self.control, &id, given.required("ChannelArn"), tags, Timestamp::now()).await;
+        let key = create_stream_key_as(&self.control, &id, given.required("ChannelArn"), tags, Timestamp::now()).await;
         Ok(made_key(&key.map_err(failed)?))
     }
 

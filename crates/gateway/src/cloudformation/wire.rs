@@ -12,9 +12,8 @@ pub(super) fn tags(tags: &BTreeMap<String, String>) -> Vec<Value> {
 }
 
 pub(super) fn arguments(arguments: &BTreeMap<String, Argument>) -> Vec<Value> {
-    let argument = |(key, argument): (&String, &Argument)| {
-        json!({ "ParameterKey": key, "ParameterValue": argument.shown() })
-    };
+    let argument =
+        |(key, argument): (&String, &Argument)| json!({ "ParameterKey": key, "ParameterValue": argument.shown() });
     arguments.iter().map(argument).collect()
 }
 
@@ -146,10 +145,7 @@ fn capabilities(summary: &Summary) -> (Value, Value) {
     if summary.capabilities.is_empty() {
         return (json!([]), Value::Null);
     }
-    let reason = format!(
-        "The following resource(s) require capabilities: [{}]",
-        summary.acknowledged.join(", ")
-    );
+    let reason = format!("The following resource(s) require capabilities: [{}]", summary.acknowledged.join(", "));
     (json!(summary.capabilities), reason.into())
 }
 
