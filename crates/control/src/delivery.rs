@@ -101,3 +101,6 @@ impl Deliver for Delivering {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,13 +234,13 @@ pub struct ServiceError {
     /// For the caller.
     pub message: String,
     /// Further members of the error's shape.
-    pub members: Map<String, Value>,
+    pub members: Box<Map<String, Value>>,
 }
 
 impl ServiceError {
     /// An error with the caller's fault's status.
     pub fn new(code: impl Into<Cow<'static, str>>, status: StatusCode, message: impl Into<String>) -> Self {
-        ServiceError { code: code.into(), status, message: message.into(), members: Map::new() }
+        ServiceError { code: code.into(), status, message: message.into(), members: Box::default() }
     }
 
     /// The input breaks a rule. `ValidationException`; services with another name for it rename it in their module

@@ -15,6 +15,11 @@ use headwater_model::Timestamp;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
+use tracing::Instrument;
+
+/// How long a caller may take to send a body; a code package of 50 MB needs 7 Mb/s.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a [`Gateway`] is made of.
 pub struct Parts {
@@ -68,6 +73,11 @@ pub fn router(gateway: Gateway) -> Router {
 
 async fn answer(State(gateway): State<Gateway>, request: Request<Body>) -> Response {
     let request_id = uuid::Uuid::new_v4().to_string();
+    let span = tracing::info_span!("request", request_id);
+    respond(gateway, request, request_id).instrument(span).await
+}
+
+async fn respond(gateway: Gateway, request: Request<Body>, request_id: String) -> Response {
     let has_origin = request.headers().contains_key(ORIGIN);
     let mut response = if request.method() == Method::OPTIONS && has_origin {
         let mut response = Response::new(Body::empty());
@@ -125,7 +135,7 @@ async fn route(gateway: &Gateway, request: Request<Body>, request_id: &str) -> R
         return native::health(gateway).await;
     }
     if path.starts_with(native::RESPONSE_PATH) {
-        return native::custom_resource_response(gateway, request).await;
+        return native::custom_resource_response(gateway, request, request_id).await;
     }
     let (parts, body) = request.into_parts();
     match destination(&parts) {
@@ -135,7 +145,6 @@ async fn route(gateway: &Gateway, request: Request<Body>, request_id: &str) -> R
                 Ok(response) => response,
                 Err(error) => {
                     tracing::debug!(
-                        request_id,
                         service = definition.signing_name,
                         code = %error.code,
                         status = error.status.as_u16(),
@@ -158,18 +167,14 @@ enum Destination {
 /// ours and is not signed for an unknown service is for S3, whose paths may be anything.
 fn destination(parts: &request::Parts) -> Result<Destination, ServiceError> {
     let query = parts.uri.query().unwrap_or("");
-    match authenticate::scope_service(&parts.headers, query) {
-        Some(service) if service == "s3" => return Ok(Destination::Objects),
-        Some(service) => {
-            return Definition::by_signing_name(&service).map(Destination::Service).ok_or_else(|| {
-                ServiceError::new(
-                    "UnknownService",
-                    StatusCode::NOT_FOUND,
-                    format!("the service {service} is not known here"),
-                )
-            });
+    if let Some(service) = authenticate::scope_service(&parts.headers, query) {
+        if service == "s3" {
+            return Ok(Destination::Objects);
         }
-        None => {}
+        return Definition::by_signing_name(&service).map(Destination::Service).ok_or_else(|| {
+            let message = format!("the service {service} is not known here");
+            ServiceError::new("UnknownService", StatusCode::NOT_FOUND, message)
+        });
     }
     if let Some(target) = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok())
         && let Some(definition) = Definition::by_target(target)
@@ -179,12 +184,19 @@ fn destination(parts: &request::Parts) -> Result<Destination, ServiceError> {
     if parts.uri.path().starts_with(native::PREFIX) {
         return Ok(Destination::Service(native_definition()));
     }
-    let is_form = parts
-        .headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
-    if parts.uri.path() == "/" && (is_form || query.contains("Action=")) {
+    let has_type = |name: &str| {
+        parts.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(name.as_bytes()))
+    };
+    let path = parts.uri.path();
+    if path == "/" && (has_type("application/x-www-form-urlencoded") || query.contains("Action=")) {
         return Err(authenticate::missing_token(Protocol::Query));
+    }
+    // S3 has no JSON bodies: this is a call that somebody forgot to sign.
+    if parts.method == Method::POST && has_type("application/json") {
+        let service = if path.starts_with("/20") { "lambda" } else { "ivs" };
+        return Definition::by_signing_name(service).map(Destination::Service).ok_or_else(|| {
+            authenticate::missing_token(Protocol::RestJson)
+        });
     }
     Ok(Destination::Objects)
 }
@@ -236,12 +248,17 @@ async fn serve(
         input,
     };
     let reply = services::call(definition.service, gateway, call).await?;
-    tracing::debug!(request_id, service = definition.signing_name, operation, "answered");
+    tracing::debug!(service = definition.signing_name, operation, "answered");
     Ok(success(definition, &operation, reply, request_id))
 }
 
-async fn read(body: Body, bytes_max: usize) -> Result<Bytes, ServiceError> {
-    match Limited::new(body, bytes_max).collect().await {
+/// A whole body, of so many bytes at most.
+pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, ServiceError> {
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await.map_err(|_| {
+        let message = format!("the request's body did not arrive in {} seconds", BODY_TIMEOUT.as_secs());
+        ServiceError::new("RequestTimeout", StatusCode::REQUEST_TIMEOUT, message)
+    })?;
+    match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ServiceError::new(
             "RequestEntityTooLargeException",

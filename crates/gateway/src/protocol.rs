@@ -60,7 +60,7 @@ pub(crate) fn failure(definition: Option<&Definition>, error: &ServiceError, req
             let mut members = Map::new();
             members.insert("__type".into(), error.code.as_ref().into());
             members.insert("message".into(), error.message.as_str().into());
-            members.extend(error.members.clone());
+            members.extend(error.members.iter().map(|(name, value)| (name.clone(), value.clone())));
             let status = error.status;
             with_error_type(response(status, "application/x-amz-json-1.1", json_bytes(&Value::Object(members))), error)
         }
@@ -68,7 +68,7 @@ pub(crate) fn failure(definition: Option<&Definition>, error: &ServiceError, req
             let mut members = Map::new();
             members.insert("code".into(), error.code.as_ref().into());
             members.insert("message".into(), error.message.as_str().into());
-            members.extend(error.members.clone());
+            members.extend(error.members.iter().map(|(name, value)| (name.clone(), value.clone())));
             response(error.status, "application/json", json_bytes(&json!({ "error": members })))
         }
         Protocol::RestJson => {
@@ -79,7 +79,7 @@ pub(crate) fn failure(definition: Option<&Definition>, error: &ServiceError, req
                 // The model's member; SDKs read the other one.
                 members.insert("exceptionMessage".into(), error.message.as_str().into());
             }
-            members.extend(error.members.clone());
+            members.extend(error.members.iter().map(|(name, value)| (name.clone(), value.clone())));
             let mut response =
                 with_error_type(response(error.status, "application/json", json_bytes(&Value::Object(members))), error);
             if is_ivs {

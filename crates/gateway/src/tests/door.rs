@@ -45,6 +45,113 @@ async fn who_signs_nothing_gets_nothing() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_not_signed_is_told_so_in_its_protocol() {
+    let server = server().await;
+    for (path, target) in [
+        ("/ListChannels", None),
+        ("/2015-03-31/functions", None),
+        ("/", Some("AWSEvents.ListRules")),
+        ("/", Some("Logs_20140328.DescribeLogGroups")),
+    ] {
+        let mut request = Request::post(path).header("content-type", "application/json");
+        if let Some(target) = target {
+            request = request.header("x-amz-target", target);
+        }
+        let answer = server.send(request.body(Body::from("{}")).unwrap()).await;
+        assert_eq!(answer.error_type(), "MissingAuthenticationTokenException", "{path} {target:?}: {answer:?}");
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
+async fn nobody_answers_for_a_custom_resource_without_its_token() {
+    let server = server().await;
+    for token in ["", "x", "a.b", "..", "%2e"] {
+        let path = format!("/_headwater/cloudformation/response/{token}");
+        let request = Request::put(&path).body(Body::from(r#"{"Status":"SUCCESS"}"#)).unwrap();
+        assert_eq!(server.send(request).await.status, StatusCode::FORBIDDEN, "{token}");
+        let request = Request::get(&path).body(Body::empty()).unwrap();
+        assert_eq!(server.send(request).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    }
+}
+
+/// Everything that is logged, at every level.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let server = server().await;
+    let made = server.ivs("CreateChannel", json!({"name": "logged"})).await.json();
+    let stream_key = made["streamKey"]["value"].as_str().unwrap();
+    headwater_control::ivs::resolve_key(server.control(), stream_key).await.unwrap();
+    headwater_control::ivs::resolve_key(server.control(), "sk_us-east-1_guessed").await.unwrap();
+    server.ivs("CreateStreamKey", json!({"channelArn": made["channel"]["arn"]})).await;
+    let key = server.role_key("r", json!("ivs:*"), "*").await;
+    server.ivs_as(&key, "ListChannels", json!({})).await;
+    let mut wrong = key.clone();
+    wrong.secret_access_key = Secret::new("a wrong secret");
+    wrong.session_token = Some(Secret::new("a-wrong-token"));
+    let refused = server.ivs_as(&wrong, "ListChannels", json!({})).await;
+    assert_eq!(refused.error_type(), "InvalidSignatureException");
+    let query = sigv4::presign(
+        &Signer {
+            access_key_id: key.access_key_id.clone(),
+            secret_access_key: key.secret_access_key.clone(),
+            session_token: key.session_token.clone(),
+            region: "us-east-1".into(),
+            service: "sts".into(),
+        },
+        Target {
+            method: "GET",
+            path: "/",
+            query: "Action=GetCallerIdentity",
+            headers: &HeaderMap::new(),
+            host: "127.0.0.1:4566",
+        },
+        60,
+        Timestamp::now(),
+    );
+    let request = Request::get(format!("/?{query}")).header("host", "127.0.0.1:4566").body(Body::empty()).unwrap();
+    let presigned = server.send(request).await;
+    assert_eq!(presigned.element("Arn"), "arn:aws:sts::000000000000:assumed-role/r/session");
+    let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(written.contains("channel created") && written.contains("a signature does not stand"), "{written}");
+    for secret in [
+        stream_key,
+        made["channel"]["srt"]["passphrase"].as_str().unwrap(),
+        "sk_us-east-1_guessed",
+        server.root.secret_access_key.expose(),
+        key.secret_access_key.expose(),
+        key.session_token.as_ref().unwrap().expose(),
+        "a wrong secret",
+        "a-wrong-token",
+        query.rsplit('=').next().unwrap(),
+    ] {
+        assert!(!written.contains(secret), "{secret} is logged");
+    }
+}
+
+#[tokio::test]
 async fn a_signature_for_another_region_or_service_is_refused() {
     let server = server().await;
     let request = server.signed(&server.root, "ivs", "POST", "/_headwater/v1/stacks", &[], "{}");
