@@ -119,7 +119,7 @@ def test_a_function_may_do_only_what_its_role_may(shared, tmp_path):
     answer = shared.client("lambda").invoke(FunctionName="allowed", Payload=json.dumps({"arn": channel}))
     assert "ChannelNotBroadcasting" in json.loads(answer["Payload"].read())["errorType"]
     assert "asked for" in shared.cli("logs", "allowed").stdout
-    tail = shared.aws("logs", "tail", "/aws/lambda/allowed").stdout
+    tail = shared.aws("logs", "filter-log-events", "--log-group-name", "/aws/lambda/allowed").stdout
     assert "asked for" in tail and "START RequestId" in tail and "REPORT RequestId" in tail
     out = tmp_path / "out.json"
     meta = shared.aws_json("lambda", "invoke", "--function-name", "allowed", "--payload", "{}",

@@ -19,7 +19,7 @@ def deploy(server, template="live.yaml", stack="live"):
 def probe(url):
     """Codecs and packet counts that ffprobe finds in four seconds of a stream."""
     done = subprocess.run(
-        ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width,height", "-count_packets",
+        ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width,height,nb_read_packets", "-count_packets",
          "-read_intervals", "%+4", "-of", "json", url],
         capture_output=True, text=True, timeout=60,
     )
@@ -60,8 +60,8 @@ def test_the_question_comes_and_an_answer_counts_once(server, encoders):
     with live_stream(server, encoders):
         poll = until(lambda: server.get(f"/interact/v1/channels/{channel}/poll").json()["poll"], "the question", 30)
         assert len(poll["answers"]) >= 2 and poll["total"] == 0
-        _, text = server.media_playlist(outputs["PlaybackUrl"])
-        assert f'ID="{poll["cue_id"]}"' in text, "the question is mirrored as a date range"
+        until(lambda: f'ID="{poll["cue_id"]}"' in server.media_playlist(outputs["PlaybackUrl"])[1],
+              "the question is mirrored as a date range", 3)
 
         def answer(viewer, choice):
             body = json.dumps({"viewer": viewer, "choice": choice}).encode()

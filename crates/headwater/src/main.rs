@@ -117,7 +117,8 @@ fn print_configuration(layers: &Layers, explain: bool) {
 /// Logs go to standard error: a server's from `info`, a command's only if something is wrong.
 fn start_logging(config: &Config, is_server: bool) {
     let filter = if is_server { config.log_filter.as_str() } else { "warn" };
-    let filter = tracing_subscriber::EnvFilter::new(filter);
+    // s3s prints whole requests, signatures and all, and callers' mistakes as errors; what matters of them we log.
+    let filter = tracing_subscriber::EnvFilter::new(format!("{filter},s3s=off"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     match config.log_format {
