@@ -21,7 +21,7 @@ Resources:
 Outputs:
   Arn: {Value: !Ref Channel}
   StreamKey: {Value: !GetAtt StreamKey.Value}
-  WebsiteUrl: {Value: !GetAtt Site.WebsiteURL}
+  WebsiteUrl: {Value: !GetAtt Site.WebsiteUrl}
 """
 
 
