@@ -1,6 +1,6 @@
 //! The listener's one door: caps, CORS, request ids, authentication, policy check, dispatch.
 
-use crate::protocol::{failure, success};
+use crate::protocol::{failure, stray_failure, success};
 use crate::services::{self, Definition, Protocol};
 use crate::{Call, Input, ServiceError, authenticate, native, query, s3};
 use ::http::header::{CONTENT_TYPE, HOST, ORIGIN};
@@ -84,7 +84,7 @@ async fn respond(gateway: Gateway, request: Request<Body>, request_id: String) -
         *response.status_mut() = StatusCode::NO_CONTENT;
         response
     } else if let Err(error) = check_headers(request.headers(), gateway.0.limits) {
-        failure(None, &error, &request_id)
+        stray_failure(request.headers(), &error, &request_id)
     } else {
         route(&gateway, request, &request_id).await
     };
@@ -150,11 +150,11 @@ async fn route(gateway: &Gateway, request: Request<Body>, request_id: &str) -> R
                         status = error.status.as_u16(),
                         "a request is refused"
                     );
-                    failure(Some(definition), &error, request_id)
+                    failure(definition, &error, request_id)
                 }
             }
         }
-        Err(error) => failure(None, &error, request_id),
+        Err(error) => stray_failure(&parts.headers, &error, request_id),
     }
 }
 

@@ -22,6 +22,7 @@ use axum::body::Body;
 use axum::response::Response;
 use headwater_control::Error;
 use headwater_control::operator;
+use headwater_control::stacks::custom;
 use http::{Method, Request, StatusCode};
 use serde_json::json;
 use std::time::Duration;
@@ -31,8 +32,6 @@ pub(crate) const PREFIX: &str = "/_headwater/v1/";
 /// Where custom resources answer; the rest of the path is a token that only the function knows.
 pub(crate) const RESPONSE_PATH: &str = "/_headwater/cloudformation/response/";
 
-/// Most bytes of a custom resource's answer that are read; what is too long for CloudFormation is told by `control`.
-const ANSWER_BODY_BYTES_MAX: usize = 1 << 20;
 /// Items in a page unless asked otherwise.
 const PAGE: u32 = 100;
 
@@ -149,10 +148,10 @@ pub(crate) async fn custom_resource_response(gateway: &Gateway, request: Request
     let (parts, body) = request.into_parts();
     let address = parts.uri.path().strip_prefix(RESPONSE_PATH).unwrap_or_default();
     let status = match parts.method {
-        Method::PUT | Method::POST => match crate::http::read(body, ANSWER_BODY_BYTES_MAX).await {
-            Ok(body) => match headwater_control::stacks::custom::answer(gateway.control(), address, &body).await {
+        Method::PUT => match crate::http::read(body, custom::ANSWER_BYTES_MAX).await {
+            Ok(body) => match custom::answer(gateway.control(), address, &body).await {
                 Ok(()) => StatusCode::OK,
-                Err(Error::NotFound { .. }) => StatusCode::FORBIDDEN,
+                Err(Error::NotFound { .. }) => StatusCode::NOT_FOUND,
                 Err(Error::Invalid { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
                 Err(error) => ServiceError::internal(&error).status,
             },

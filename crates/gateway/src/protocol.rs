@@ -1,4 +1,4 @@
-//! Answers in each protocol's form: [`success`], [`failure`].
+//! Answers in each protocol's form: [`success`], [`failure`], [`stray_failure`].
 
 use crate::services::{Definition, Protocol, Service};
 use crate::{Reply, ServiceError};
@@ -42,29 +42,12 @@ pub(crate) fn success(definition: &Definition, operation: &str, reply: Reply, re
     }
 }
 
-/// An error as a response. Without a service (nobody could be told from the request) it is written as XML, which the
-/// query protocol's clients and people with a browser can read.
-pub(crate) fn failure(definition: Option<&Definition>, error: &ServiceError, request_id: &str) -> Response {
-    let protocol = definition.map_or(Protocol::Query, |definition| definition.protocol);
-    match protocol {
-        Protocol::Query => {
-            let namespace = definition.map_or("", |definition| definition.namespace);
-            let kind = if error.status.is_server_error() { "Receiver" } else { "Sender" };
-            let body = document("ErrorResponse", namespace, |xml| {
-                element(xml, "Error", &json!({ "Type": kind, "Code": error.code, "Message": error.message }))?;
-                element(xml, "RequestId", &Value::String(request_id.into()))
-            });
-            response(error.status, "text/xml", body.into())
-        }
-        Protocol::Json11 => {
-            let mut members = Map::new();
-            members.insert("__type".into(), error.code.as_ref().into());
-            members.insert("message".into(), error.message.as_str().into());
-            members.extend(error.members.iter().map(|(name, value)| (name.clone(), value.clone())));
-            let status = error.status;
-            with_error_type(response(status, "application/x-amz-json-1.1", json_bytes(&Value::Object(members))), error)
-        }
-        Protocol::RestJson if definition.is_some_and(|definition| definition.service == Service::Native) => {
+/// An error as a response of a service.
+pub(crate) fn failure(definition: &Definition, error: &ServiceError, request_id: &str) -> Response {
+    match definition.protocol {
+        Protocol::Query => xml_failure(definition.namespace, error, request_id),
+        Protocol::Json11 => json_failure(error),
+        Protocol::RestJson if definition.service == Service::Native => {
             let mut members = Map::new();
             members.insert("code".into(), error.code.as_ref().into());
             members.insert("message".into(), error.message.as_str().into());
@@ -74,7 +57,7 @@ pub(crate) fn failure(definition: Option<&Definition>, error: &ServiceError, req
         Protocol::RestJson => {
             let mut members = Map::new();
             members.insert("message".into(), error.message.as_str().into());
-            let is_ivs = definition.is_some_and(|definition| definition.service == Service::Ivs);
+            let is_ivs = definition.service == Service::Ivs;
             if is_ivs {
                 // The model's member; SDKs read the other one.
                 members.insert("exceptionMessage".into(), error.message.as_str().into());
@@ -88,6 +71,34 @@ pub(crate) fn failure(definition: Option<&Definition>, error: &ServiceError, req
             response
         }
     }
+}
+
+/// An error as a response of nobody: the service could not be told, or is none of ours. Written as the request's body
+/// lets guess that the caller reads.
+pub(crate) fn stray_failure(request: &HeaderMap, error: &ServiceError, request_id: &str) -> Response {
+    let content_type = request.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if content_type.starts_with(b"application/json") || content_type.starts_with(b"application/x-amz-json") {
+        return json_failure(error);
+    }
+    xml_failure("", error, request_id)
+}
+
+fn xml_failure(namespace: &str, error: &ServiceError, request_id: &str) -> Response {
+    let kind = if error.status.is_server_error() { "Receiver" } else { "Sender" };
+    let body = document("ErrorResponse", namespace, |xml| {
+        element(xml, "Error", &json!({ "Type": kind, "Code": error.code, "Message": error.message }))?;
+        element(xml, "RequestId", &Value::String(request_id.into()))
+    });
+    response(error.status, "text/xml", body.into())
+}
+
+fn json_failure(error: &ServiceError) -> Response {
+    let mut members = Map::new();
+    members.insert("__type".into(), error.code.as_ref().into());
+    members.insert("message".into(), error.message.as_str().into());
+    members.extend(error.members.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let body = json_bytes(&Value::Object(members));
+    with_error_type(response(error.status, "application/x-amz-json-1.1", body), error)
 }
 
 /// Headers that the model `ivs` declares as outputs of errors. `Access-Control-*` are among them and are set for

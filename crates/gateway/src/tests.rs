@@ -13,8 +13,10 @@ use headwater_model::iam::{AccessKey, Principal};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use std::sync::Mutex;
 use tower::ServiceExt;
 
+mod cloudformation;
 mod ivs;
 mod iam;
 mod door;
@@ -49,7 +51,29 @@ impl Answer {
     }
 }
 
+/// Everything that all tests of this process log, at every level.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn logged() -> String {
+    String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned()
+}
+
 async fn server() -> Server {
+    // The first test's call counts. One subscriber for all: what is logged on other threads is caught too.
+    let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Log).with_ansi(false).try_init();
     let bench = bench().await;
     let root = bench.control.credentials().root().await.unwrap();
     Server { bench, root }

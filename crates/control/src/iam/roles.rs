@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Characters of a role's name.
 const NAME_LENGTH_MAX: usize = 64;
+/// Fewest characters of a session's name (STS, `AssumeRole`).
+const SESSION_NAME_LENGTH_MIN: usize = 2;
 /// Characters of a policy's name.
 const POLICY_NAME_LENGTH_MAX: usize = 128;
 /// Characters of a description.
@@ -215,6 +217,9 @@ pub async fn assume_role(
     now: Timestamp,
 ) -> Result<(Role, AccessKey), Error> {
     check_name(session_name, "RoleSessionName", NAME_LENGTH_MAX)?;
+    if session_name.len() < SESSION_NAME_LENGTH_MIN {
+        return Err(Error::invalid(format!("RoleSessionName must have at least {SESSION_NAME_LENGTH_MIN} characters")));
+    }
     if !(SESSION_S_MIN..=SESSION_S_MAX).contains(&ttl_s) {
         return Err(Error::invalid(format!("DurationSeconds must be between {SESSION_S_MIN} and {SESSION_S_MAX}")));
     }
