@@ -11,16 +11,12 @@ mod change_sets;
 mod wire;
 
 use crate::{Access, Call, Gateway, Input, Reply, ServiceError};
-use ::http::{Request, StatusCode};
-use axum::body::Body;
-use axum::response::Response;
-use headwater_control::stacks::custom;
+use ::http::StatusCode;
 use headwater_control::stacks::engine::Summary;
 use headwater_control::stacks::state::{OnFailure, Stack, StackStatus};
 use headwater_control::stacks::{CreateStack, DeleteStack, Error, Given, TemplateSource, UpdateStack};
 use headwater_control::{Control, iam};
 use headwater_model::Realm;
-use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -334,27 +330,4 @@ fn page(name: &str, items: Vec<Value>, input: &Input) -> Result<Value, ServiceEr
     let next = (items.len() > end).then(|| end.to_string());
     let shown: Vec<Value> = items.into_iter().skip(skip).take(PAGE_ITEMS_MAX).collect();
     Ok(json!({ name: shown, "NextToken": next }))
-}
-
-/// A custom resource's answer to its stack. Not signed: the token in the path is the secret.
-pub(crate) async fn respond(gateway: &Gateway, request: Request<Body>) -> Response {
-    let status = |status: StatusCode| {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = status;
-        response
-    };
-    let (parts, body) = request.into_parts();
-    if parts.method != ::http::Method::PUT {
-        return status(StatusCode::METHOD_NOT_ALLOWED);
-    }
-    let address = parts.uri.path().strip_prefix(crate::native::RESPONSE_PATH).unwrap_or_default().to_owned();
-    let Ok(body) = Limited::new(body, custom::ANSWER_BYTES_MAX).collect().await else {
-        return status(StatusCode::PAYLOAD_TOO_LARGE);
-    };
-    match custom::answer(gateway.control(), &address, &body.to_bytes()).await {
-        Ok(()) => status(StatusCode::OK),
-        Err(headwater_control::Error::NotFound { .. }) => status(StatusCode::NOT_FOUND),
-        Err(headwater_control::Error::Invalid { .. }) => status(StatusCode::PAYLOAD_TOO_LARGE),
-        Err(error) => status(ServiceError::from(error).status),
-    }
 }

@@ -55,7 +55,8 @@ async fn a_stack_is_made_described_and_deleted() {
     assert!(parameters.contains("<ParameterValue>****</ParameterValue>") && !described.text.contains("hidden"));
 
     let events = server.stacks("DescribeStackEvents", &[("StackName", "s")]).await;
-    let statuses: Vec<&str> = events.text.split("<ResourceStatus>").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
+    let statuses: Vec<&str> =
+        events.text.split("<ResourceStatus>").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
     assert_eq!(
         statuses,
         ["CREATE_COMPLETE", "CREATE_COMPLETE", "CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS"]
@@ -72,7 +73,10 @@ async fn a_stack_is_made_described_and_deleted() {
 
     let same = [("StackName", "s"), ("UsePreviousTemplate", "true")];
     let nothing = server.stacks("UpdateStack", &same).await;
-    assert_eq!((nothing.element("Code"), nothing.element("Message")), ("ValidationError", "No updates are to be performed."));
+    assert_eq!(
+        (nothing.element("Code"), nothing.element("Message")),
+        ("ValidationError", "No updates are to be performed.")
+    );
     let again = server.stacks("CreateStack", &[("StackName", "s"), ("TemplateBody", TEMPLATE)]).await;
     assert_eq!((again.status.as_u16(), again.element("Code")), (400, "AlreadyExistsException"));
 
@@ -95,7 +99,10 @@ async fn mistakes_and_missing_capabilities_are_told_before_anything_is_made() {
     let wrong = TEMPLATE.replace("Name: !Ref Name", "Nmae: x, Type: HUGE");
     let refused = server.stacks("CreateStack", &[("StackName", "s"), ("TemplateBody", &wrong)]).await;
     let message = refused.element("Message");
-    assert!(message.contains("unknown property &quot;Nmae&quot;") || message.contains("unknown property \"Nmae\""), "{message}");
+    assert!(
+        message.contains("unknown property &quot;Nmae&quot;") || message.contains("unknown property \"Nmae\""),
+        "{message}"
+    );
     assert!(message.contains("expected one of STANDARD, BASIC"), "{message}");
     let role = "Resources: {R: {Type: AWS::IAM::Role, Properties: {RoleName: r, AssumeRolePolicyDocument: {}}}}";
     let needs = server.stacks("CreateStack", &[("StackName", "s"), ("TemplateBody", role)]).await;
