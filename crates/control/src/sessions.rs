@@ -75,11 +75,6 @@ impl Sessions {
             kinds.push(SessionEventKind::Ended);
             self.write(&session.channel, &session.stream_id, now, &kinds).await?;
             self.close_polls(&session.channel.arn, &session.stream_id, now).await?;
-            tracing::info!(
-                channel = session.channel.arn,
-                stream_session = session.stream_id,
-                "a session that was left open is ended"
-            );
         }
         Ok(sessions)
     }
