@@ -54,11 +54,11 @@ pub(super) async fn call(control: &Control, call: &Call) -> Result<Option<Value>
         }
         "ExecuteChangeSet" => {
             engine.execute_change_set(name()?, stack, owned("ClientRequestToken")?).await.map_err(worded)?;
-            json!({})
+            empty_result()
         }
         "DeleteChangeSet" => {
             engine.delete_change_set(name()?, stack).await.map_err(worded)?;
-            json!({})
+            empty_result()
         }
         "ListChangeSets" => {
             let sets = engine.change_sets(input.required("StackName")?).await.map_err(worded)?;
@@ -66,6 +66,12 @@ pub(super) async fn call(control: &Control, call: &Call) -> Result<Option<Value>
         }
         _ => return Ok(None),
     }))
+}
+
+/// A result without members. SDKs look for its element, which is left out of an empty reply; `null` members are not
+/// written.
+fn empty_result() -> Value {
+    json!({ "Nothing": null })
 }
 
 /// `DescribeChangeSetOutput` without its changes.
