@@ -184,10 +184,7 @@ impl Worker {
             while self.running.join_next().await.is_some() {}
         });
         if drained.await.is_err() {
-            tracing::warn!(
-                deliveries = self.running.len(),
-                "deliveries under way were cut off, they will be repeated"
-            );
+            tracing::warn!(deliveries = self.running.len(), "deliveries under way were cut off, they will be repeated");
         }
     }
 
@@ -278,12 +275,7 @@ impl Shared {
         }
     }
 
-    async fn settle(
-        &self,
-        job: &Job,
-        delivery: &Delivery,
-        outcome: Result<(), DeliveryError>,
-    ) -> Result<(), Error> {
+    async fn settle(&self, job: &Job, delivery: &Delivery, outcome: Result<(), DeliveryError>) -> Result<(), Error> {
         let Err(error) = outcome else { return self.commit(|batch| batch.complete(job.id)).await };
         match verdict(job, delivery, &error, self.clock.now(), &self.options, rand::random()) {
             Verdict::Again { due } => {

@@ -123,17 +123,9 @@ const EVENT_WITHOUT_DETAIL: &str = "aws.events.event";
 const EVENT_WHOLE: &str = "aws.events.event.json";
 const PREDEFINED: [&str; 5] = [RULE_ARN, RULE_NAME, INGESTION_TIME, EVENT_WITHOUT_DETAIL, EVENT_WHOLE];
 
-fn fill(
-    paths: &BTreeMap<String, String>,
-    template: &str,
-    rule: &Rule,
-    event: &Event,
-    mut envelope: Value,
-) -> Value {
-    let mut values: BTreeMap<&str, Value> = paths
-        .iter()
-        .filter_map(|(name, path)| Some((name.as_str(), Path::parse(path)?.find(&envelope)?)))
-        .collect();
+fn fill(paths: &BTreeMap<String, String>, template: &str, rule: &Rule, event: &Event, mut envelope: Value) -> Value {
+    let mut values: BTreeMap<&str, Value> =
+        paths.iter().filter_map(|(name, path)| Some((name.as_str(), Path::parse(path)?.find(&envelope)?))).collect();
     values.insert(RULE_ARN, Value::from(rule.arn.as_str()));
     values.insert(RULE_NAME, Value::from(rule.name.as_str()));
     values.insert(INGESTION_TIME, Value::from(event.time.iso_seconds()));

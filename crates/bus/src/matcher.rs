@@ -79,8 +79,7 @@ impl Matcher {
         let mut changed = self.store.watch(Topic::Kind("rule".into()));
         changed.mark_unchanged();
         let rules: Vec<Rule> = headwater_store::list(&*self.store, Select::default()).await?;
-        self.rules =
-            rules.into_iter().filter(|rule| rule.state.matches_events()).filter_map(with_pattern).collect();
+        self.rules = rules.into_iter().filter(|rule| rule.state.matches_events()).filter_map(with_pattern).collect();
         self.rules_changed = changed;
         Ok(())
     }

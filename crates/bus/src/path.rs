@@ -89,8 +89,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_paths() {
-        for text in
-            ["", "detail", "$detail", "$.", "$..a", "$.a[", "$.a[-1]", "$.a[x]", "$['a'", "$.a b", "$.a[?(@)]"]
+        for text in ["", "detail", "$detail", "$.", "$..a", "$.a[", "$.a[-1]", "$.a[x]", "$['a'", "$.a b", "$.a[?(@)]"]
         {
             assert_eq!(Path::parse(text), None, "{text}");
         }

@@ -205,10 +205,7 @@ pub fn check_bus(realm: &Realm, bus: Option<&str>) -> Result<(), Error> {
 fn check_name(member: &'static str, name: &str) -> Result<(), Error> {
     let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(valid) {
-        return Err(invalid(
-            member,
-            format!("{name:?} is not 1 to 64 letters, digits, dots, hyphens and underscores"),
-        ));
+        return Err(invalid(member, format!("{name:?} is not 1 to 64 letters, digits, dots, hyphens and underscores")));
     }
     Ok(())
 }

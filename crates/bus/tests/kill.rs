@@ -53,8 +53,7 @@ async fn every_event_reaches_its_target_although_the_bus_is_killed() {
     while let Ok(event_id) = deliveries.try_recv() {
         *delivered.entry(event_id).or_default() += 1;
     }
-    let events: HashSet<String> =
-        store.events(0, 0).await.unwrap().into_iter().map(|(_, event)| event.id).collect();
+    let events: HashSet<String> = store.events(0, 0).await.unwrap().into_iter().map(|(_, event)| event.id).collect();
     assert_eq!(delivered.keys().cloned().collect::<HashSet<_>>(), events);
     // What was under way at the kill comes twice, nothing comes three times.
     assert!(delivered.values().all(|times| *times <= 2), "{delivered:?}");
@@ -85,8 +84,7 @@ fn kill_while_delivering(path: &Path) -> HashMap<String, u32> {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let told =
-        |line: String| line.strip_prefix("delivered ").and_then(|id| id.strip_suffix('.')).map(str::to_owned);
+    let told = |line: String| line.strip_prefix("delivered ").and_then(|id| id.strip_suffix('.')).map(str::to_owned);
     let mut delivered: HashMap<String, u32> = HashMap::new();
     while delivered.len() < DELIVERED_BEFORE_KILL {
         let line = lines.next().expect("the child delivers until it is killed");

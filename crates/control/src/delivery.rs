@@ -77,7 +77,9 @@ impl Delivering {
 fn failed(arn: &str, error: &lambda::Error) -> DeliveryError {
     let reason = format!("{arn}: {error}");
     match error {
-        lambda::Error::Control(Error::NotFound { .. }) => DeliveryError::Permanent { code: "RESOURCE_NOT_FOUND", reason },
+        lambda::Error::Control(Error::NotFound { .. }) => {
+            DeliveryError::Permanent { code: "RESOURCE_NOT_FOUND", reason }
+        }
         lambda::Error::Enqueue(headwater_functions::EnqueueError::PayloadTooLarge { .. }) => {
             DeliveryError::Permanent { code: "INVALID_PAYLOAD", reason }
         }

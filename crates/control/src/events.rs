@@ -21,9 +21,7 @@ impl From<Error> for crate::Error {
             Error::RuleMissing { name } => crate::Error::not_found("rule", name),
             Error::BusMissing { name } => crate::Error::not_found("event bus", name),
             Error::ResourceMissing { arn } => crate::Error::not_found("resource", arn),
-            Error::LimitExceeded { what, limit } => {
-                crate::Error::QuotaExceeded { quota: what, limit: limit as u64 }
-            }
+            Error::LimitExceeded { what, limit } => crate::Error::QuotaExceeded { quota: what, limit: limit as u64 },
             Error::Store(error) => crate::Error::Store(error),
             Error::Managed { .. } | Error::HasTargets { .. } => crate::Error::conflict(error.to_string()),
             invalid => crate::Error::invalid(invalid.to_string()),

@@ -12,8 +12,7 @@ mod read;
 
 pub use filter::{FilterPattern, FilterPatternError};
 pub use read::{
-    Direction, EVENTS_MAX, FilterEvents, FilteredPage, GetEvents, NumberedLine, StreamPage, filter_events,
-    get_events,
+    Direction, EVENTS_MAX, FilterEvents, FilteredPage, GetEvents, NumberedLine, StreamPage, filter_events, get_events,
 };
 
 use crate::{Control, Error};
@@ -187,12 +186,7 @@ pub async fn group(control: &Control, name: &str) -> Result<LogGroup, Error> {
 async fn implicit_group(control: &Control, name: &str) -> Result<Option<LogGroup>, Error> {
     let streams = control.store().log_streams(name).await?;
     let first = streams.iter().map(|(_, first, _)| *first).min();
-    Ok(first.map(|created_at| LogGroup {
-        name: name.into(),
-        created_at,
-        retention_days: None,
-        tags: BTreeMap::new(),
-    }))
+    Ok(first.map(|created_at| LogGroup { name: name.into(), created_at, retention_days: None, tags: BTreeMap::new() }))
 }
 
 /// Removes a group with its streams and lines.
@@ -219,8 +213,7 @@ pub async fn delete_group(control: &Control, name: &str) -> Result<(), Error> {
 pub async fn groups(control: &Control, prefix: &str) -> Result<Vec<LogGroup>, Error> {
     let select = Select { prefix: Some(prefix.into()), ..Select::default() };
     let made: Vec<LogGroup> = headwater_store::list(control.store(), select).await?;
-    let mut groups: BTreeMap<String, LogGroup> =
-        made.into_iter().map(|group| (group.name.clone(), group)).collect();
+    let mut groups: BTreeMap<String, LogGroup> = made.into_iter().map(|group| (group.name.clone(), group)).collect();
     for name in control.store().log_groups(prefix).await? {
         if !groups.contains_key(&name)
             && let Some(group) = implicit_group(control, &name).await?

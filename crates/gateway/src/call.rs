@@ -181,7 +181,8 @@ impl Input {
     /// # Errors
     /// A validation error that names the first member that does not fit.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, ServiceError> {
-        serde_json::from_value(Value::Object(self.0.clone())).map_err(|error| ServiceError::validation(error.to_string()))
+        serde_json::from_value(Value::Object(self.0.clone()))
+            .map_err(|error| ServiceError::validation(error.to_string()))
     }
 }
 

@@ -38,8 +38,7 @@ async fn answer(control: &Control, call: Call) -> Result<Reply, ServiceError> {
     match call.operation.as_str() {
         "PutRule" => put_rule(control, input).await,
         "DescribeRule" => {
-            let rule =
-                events::describe_rule(control, input.required("Name")?, bus(input)?).await.map_err(worded)?;
+            let rule = events::describe_rule(control, input.required("Name")?, bus(input)?).await.map_err(worded)?;
             Ok(members(wire::described_rule(&rule, control.realm())))
         }
         "DeleteRule" => {
@@ -73,8 +72,7 @@ async fn answer(control: &Control, call: Call) -> Result<Reply, ServiceError> {
         }
         "ListRuleNamesByTarget" => {
             let (arn, page) = (input.required("TargetArn")?, page(input)?);
-            let names =
-                events::list_rule_names_by_target(control, arn, bus(input)?, &page).await.map_err(worded)?;
+            let names = events::list_rule_names_by_target(control, arn, bus(input)?, &page).await.map_err(worded)?;
             Ok(paged("RuleNames", names, Value::from))
         }
         "PutEvents" => put_events(control, &call).await,
@@ -228,10 +226,7 @@ mod tests {
             )
         );
         let missing = name(Error::RuleMissing { name: "r".into() });
-        assert_eq!(
-            missing,
-            ("ResourceNotFoundException".into(), "Rule r does not exist on EventBus default.".into())
-        );
+        assert_eq!(missing, ("ResourceNotFoundException".into(), "Rule r does not exist on EventBus default.".into()));
         let managed = Error::Managed { name: "r".into(), managed_by: "stack".into() };
         assert_eq!(name(managed).0, "ManagedRuleException");
         assert_eq!(name(Error::HasTargets { name: "r".into() }).0, "ValidationException");

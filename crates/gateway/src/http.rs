@@ -140,20 +140,18 @@ async fn route(gateway: &Gateway, request: Request<Body>, request_id: &str) -> R
     let (parts, body) = request.into_parts();
     match destination(&parts) {
         Ok(Destination::Objects) => s3::handle(gateway, Request::from_parts(parts, body), request_id).await,
-        Ok(Destination::Service(definition)) => {
-            match serve(gateway, definition, parts, body, request_id).await {
-                Ok(response) => response,
-                Err(error) => {
-                    tracing::debug!(
-                        service = definition.signing_name,
-                        code = %error.code,
-                        status = error.status.as_u16(),
-                        "a request is refused"
-                    );
-                    failure(definition, &error, request_id)
-                }
+        Ok(Destination::Service(definition)) => match serve(gateway, definition, parts, body, request_id).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::debug!(
+                    service = definition.signing_name,
+                    code = %error.code,
+                    status = error.status.as_u16(),
+                    "a request is refused"
+                );
+                failure(definition, &error, request_id)
             }
-        }
+        },
         Err(error) => stray_failure(&parts.headers, &error, request_id),
     }
 }
@@ -184,9 +182,8 @@ fn destination(parts: &request::Parts) -> Result<Destination, ServiceError> {
     if parts.uri.path().starts_with(native::PREFIX) {
         return Ok(Destination::Service(native_definition()));
     }
-    let has_type = |name: &str| {
-        parts.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(name.as_bytes()))
-    };
+    let has_type =
+        |name: &str| parts.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(name.as_bytes()));
     let path = parts.uri.path();
     if path == "/" && (has_type("application/x-www-form-urlencoded") || query.contains("Action=")) {
         return Err(authenticate::missing_token(Protocol::Query));
@@ -194,9 +191,9 @@ fn destination(parts: &request::Parts) -> Result<Destination, ServiceError> {
     // S3 has no JSON bodies: this is a call that somebody forgot to sign.
     if parts.method == Method::POST && has_type("application/json") {
         let service = if path.starts_with("/20") { "lambda" } else { "ivs" };
-        return Definition::by_signing_name(service).map(Destination::Service).ok_or_else(|| {
-            authenticate::missing_token(Protocol::RestJson)
-        });
+        return Definition::by_signing_name(service)
+            .map(Destination::Service)
+            .ok_or_else(|| authenticate::missing_token(Protocol::RestJson));
     }
     Ok(Destination::Objects)
 }
@@ -228,8 +225,7 @@ async fn serve(
         host,
     };
     let key = authenticate::key(gateway.control(), definition, target, &body, now).await?;
-    let query: Vec<(String, String)> =
-        form_urlencoded::parse(target.query.as_bytes()).into_owned().collect();
+    let query: Vec<(String, String)> = form_urlencoded::parse(target.query.as_bytes()).into_owned().collect();
     let (operation, input) = decode(definition, &parts, &query, &body)?;
     let access = services::access(definition, gateway.control().realm(), &operation, &input);
     authenticate::check_policies(gateway.control(), definition, &key.principal, &access, now).await?;
@@ -254,10 +250,11 @@ async fn serve(
 
 /// A whole body, of so many bytes at most.
 pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, ServiceError> {
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await.map_err(|_| {
-        let message = format!("the request's body did not arrive in {} seconds", BODY_TIMEOUT.as_secs());
-        ServiceError::new("RequestTimeout", StatusCode::REQUEST_TIMEOUT, message)
-    })?;
+    let collected =
+        tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await.map_err(|_| {
+            let message = format!("the request's body did not arrive in {} seconds", BODY_TIMEOUT.as_secs());
+            ServiceError::new("RequestTimeout", StatusCode::REQUEST_TIMEOUT, message)
+        })?;
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ServiceError::new(
@@ -265,11 +262,7 @@ pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, ServiceE
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("a request to this service may have {bytes_max} bytes"),
         )),
-        Err(_) => Err(ServiceError::new(
-            "IncompleteBody",
-            StatusCode::BAD_REQUEST,
-            "the request's body broke off",
-        )),
+        Err(_) => Err(ServiceError::new("IncompleteBody", StatusCode::BAD_REQUEST, "the request's body broke off")),
     }
 }
 
@@ -283,12 +276,11 @@ fn decode(
     match definition.protocol {
         Protocol::RestJson => {
             let path = parts.uri.path();
-            let (operation, named) =
-                services::route(definition.service, &parts.method, path).ok_or_else(|| {
-                    let mut error = ServiceError::unknown_operation(&format!("{} {path}", parts.method));
-                    error.status = StatusCode::NOT_FOUND;
-                    error
-                })?;
+            let (operation, named) = services::route(definition.service, &parts.method, path).ok_or_else(|| {
+                let mut error = ServiceError::unknown_operation(&format!("{} {path}", parts.method));
+                error.status = StatusCode::NOT_FOUND;
+                error
+            })?;
             let mut input = json_members(body)?;
             input.0.extend(named.0);
             Ok((operation, input))
@@ -304,10 +296,8 @@ fn decode(
         Protocol::Query => {
             let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
             let pairs = || query.iter().chain(&form).filter(|(name, _)| !name.starts_with("X-Amz-"));
-            let operation = pairs()
-                .find(|(name, _)| name == "Action")
-                .map(|(_, value)| value.clone())
-                .ok_or_else(|| {
+            let operation =
+                pairs().find(|(name, _)| name == "Action").map(|(_, value)| value.clone()).ok_or_else(|| {
                     ServiceError::new("MissingAction", StatusCode::BAD_REQUEST, "the parameter Action is missing")
                 })?;
             // Element names of the answer are made of it.

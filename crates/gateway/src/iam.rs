@@ -192,7 +192,8 @@ async fn user_operation(control: &Control, call: &Call) -> Result<Option<Reply>,
     let reply = match call.operation.as_str() {
         "CreateUser" => {
             let path = input.text("Path")?;
-            let user = users::create_user(control, input.required("UserName")?, path, call.now).await.map_err(worded)?;
+            let user =
+                users::create_user(control, input.required("UserName")?, path, call.now).await.map_err(worded)?;
             json!({"User": wire::user(&user)})
         }
         "GetUser" if input.text("UserName")?.is_none() && call.principal == Principal::Root => {

@@ -139,11 +139,7 @@ fn time(input: &Input, name: &str) -> Result<Option<Timestamp>, ServiceError> {
 }
 
 /// Cuts a page out of items in order of `key`; a token is the key of the last item before it.
-fn page<T>(
-    input: &Input,
-    items: Vec<T>,
-    key: impl Fn(&T) -> String,
-) -> Result<(Vec<T>, Option<String>), ServiceError> {
+fn page<T>(input: &Input, items: Vec<T>, key: impl Fn(&T) -> String) -> Result<(Vec<T>, Option<String>), ServiceError> {
     let limit = input.integer("limit")?.unwrap_or(DESCRIBE_MAX);
     if !(1..=DESCRIBE_MAX).contains(&limit) {
         return Err(ServiceError::validation(format!("limit must be between 1 and {DESCRIBE_MAX}")));
@@ -390,12 +386,8 @@ mod tests {
     #[test]
     fn shapes_have_their_members() {
         let realm = Realm::default();
-        let group = LogGroup {
-            name: "/g".into(),
-            created_at: Timestamp(5),
-            retention_days: Some(7),
-            tags: Default::default(),
-        };
+        let group =
+            LogGroup { name: "/g".into(), created_at: Timestamp(5), retention_days: Some(7), tags: Default::default() };
         let arn = "arn:aws:logs:us-east-1:000000000000:log-group:/g";
         assert_eq!(
             group_members(&realm, &group),

@@ -143,11 +143,7 @@ fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Resp
 }
 
 /// An XML document with one root in a name space.
-fn document(
-    root: &str,
-    namespace: &str,
-    content: impl FnOnce(&mut Writer<Vec<u8>>) -> std::io::Result<()>,
-) -> Vec<u8> {
+fn document(root: &str, namespace: &str, content: impl FnOnce(&mut Writer<Vec<u8>>) -> std::io::Result<()>) -> Vec<u8> {
     let mut xml = Writer::new(Vec::new());
     let write = || -> std::io::Result<()> {
         xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;

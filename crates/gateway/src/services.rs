@@ -152,10 +152,7 @@ pub(crate) fn access(definition: &Definition, realm: &Realm, operation: &str, in
         Service::CloudFormation => cloudformation::access(realm, operation, input),
         Service::Native => None,
     };
-    named.unwrap_or_else(|| Access {
-        action: format!("{}:{operation}", definition.signing_name),
-        resource: "*".into(),
-    })
+    named.unwrap_or_else(|| Access { action: format!("{}:{operation}", definition.signing_name), resource: "*".into() })
 }
 
 /// Has the service's module answer.

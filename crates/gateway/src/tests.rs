@@ -17,9 +17,9 @@ use std::sync::Mutex;
 use tower::ServiceExt;
 
 mod cloudformation;
-mod ivs;
-mod iam;
 mod door;
+mod iam;
+mod ivs;
 
 /// A gateway with its owner's key.
 struct Server {
@@ -73,7 +73,8 @@ fn logged() -> String {
 
 async fn server() -> Server {
     // The first test's call counts. One subscriber for all: what is logged on other threads is caught too.
-    let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Log).with_ansi(false).try_init();
+    let _ =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Log).with_ansi(false).try_init();
     let bench = bench().await;
     let root = bench.control.credentials().root().await.unwrap();
     Server { bench, root }
@@ -119,7 +120,8 @@ impl Server {
             map.insert(name, value.parse().unwrap());
         }
         map.insert("host", "127.0.0.1:4566".parse().unwrap());
-        let mut request = Request::builder().method(method).uri(path_and_query).body(Body::from(body.to_owned())).unwrap();
+        let mut request =
+            Request::builder().method(method).uri(path_and_query).body(Body::from(body.to_owned())).unwrap();
         *request.headers_mut() = map;
         request
     }

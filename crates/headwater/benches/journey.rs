@@ -58,7 +58,9 @@ fn main() {
     let server = Server::start(folder.path());
     stacks(&server, folder.path());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    println!("\n| streams | CPU ms a stream-second | memory MB a stream | frame sent → retrievable p50 ms | p95 ms | newest frame p50 ms | p95 ms | frames missing |");
+    println!(
+        "\n| streams | CPU ms a stream-second | memory MB a stream | frame sent → retrievable p50 ms | p95 ms | newest frame p50 ms | p95 ms | frames missing |"
+    );
     println!("|-|-|-|-|-|-|-|-|");
     for streams in loads {
         // A fresh server each time, so that one load's memory does not count for the next.
@@ -76,14 +78,20 @@ fn stacks(server: &Server, folder: &Path) {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     println!("\n| stack | create s (min of 3) |\n|-|-|");
     let site = static_files(examples.join("blog-post-site"));
-    for (name, template, parameter) in
-        [("built-in (live.yaml)", "live.yaml", None), ("eleven resources (blog-post.yaml)", "blog-post.yaml", Some(format!("SiteSource={site}")))]
-    {
+    for (name, template, parameter) in [
+        ("built-in (live.yaml)", "live.yaml", None),
+        ("eleven resources (blog-post.yaml)", "blog-post.yaml", Some(format!("SiteSource={site}"))),
+    ] {
         let mut best = f64::INFINITY;
         for round in 0..3 {
             let stack = format!("bench{round}");
             let began = Instant::now();
-            let mut arguments = vec!["deploy".to_string(), examples.join(template).display().to_string(), "--stack-name".into(), stack.clone()];
+            let mut arguments = vec![
+                "deploy".to_string(),
+                examples.join(template).display().to_string(),
+                "--stack-name".into(),
+                stack.clone(),
+            ];
             if let Some(parameter) = &parameter {
                 arguments.extend(["--parameter".to_string(), parameter.clone()]);
             }
@@ -135,7 +143,8 @@ async fn ingest(server: &Server, folder: &Path, clip: &Arc<Vec<Tag>>, clip_ms: u
         publishers.spawn(publish(server.rtmp_port, key, Arc::clone(clip), clip_ms, offset, sent));
     }
     tokio::time::sleep(SETTLE).await;
-    let viewer = tokio::spawn(view(output("Url0".into()), server.web_port, Arc::clone(&sent), Duration::from_secs(seconds)));
+    let viewer =
+        tokio::spawn(view(output("Url0".into()), server.web_port, Arc::clone(&sent), Duration::from_secs(seconds)));
     let (cpu_before, began) = (server.cpu(), Instant::now());
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     let (cpu, window) = (server.cpu() - cpu_before, began.elapsed());
@@ -160,8 +169,12 @@ fn channels(count: usize) -> String {
     let mut outputs = String::from("Outputs:\n");
     for n in 0..count {
         resources.push_str(&format!("  Channel{n}: {{Type: 'AWS::IVS::Channel', Properties: {{Type: BASIC}}}}\n"));
-        resources.push_str(&format!("  StreamKey{n}: {{Type: 'AWS::IVS::StreamKey', Properties: {{ChannelArn: !Ref Channel{n}}}}}\n"));
-        outputs.push_str(&format!("  Key{n}: {{Value: !GetAtt StreamKey{n}.Value}}\n  Url{n}: {{Value: !GetAtt Channel{n}.PlaybackUrl}}\n"));
+        resources.push_str(&format!(
+            "  StreamKey{n}: {{Type: 'AWS::IVS::StreamKey', Properties: {{ChannelArn: !Ref Channel{n}}}}}\n"
+        ));
+        outputs.push_str(&format!(
+            "  Key{n}: {{Value: !GetAtt StreamKey{n}.Value}}\n  Url{n}: {{Value: !GetAtt Channel{n}.PlaybackUrl}}\n"
+        ));
     }
     resources + &outputs
 }
@@ -261,7 +274,8 @@ async fn view(playback_url: String, port: u16, sent: Sent, window: Duration) -> 
     let end = Instant::now() + window;
     while Instant::now() < end {
         let text = String::from_utf8(fetch(&web, &format!("{media}{query}")).await.to_vec()).unwrap();
-        let parts: Vec<&str> = text.lines().filter(|l| l.starts_with("#EXT-X-PART:")).filter_map(|l| attribute(l, "URI")).collect();
+        let parts: Vec<&str> =
+            text.lines().filter(|l| l.starts_with("#EXT-X-PART:")).filter_map(|l| attribute(l, "URI")).collect();
         let from = match &known {
             Some(known) => parts.iter().position(|p| p == known).map_or(0, |at| at + 1),
             None => parts.len().saturating_sub(1),
@@ -344,7 +358,15 @@ fn percentile(values: &mut [f64], share: f64) -> f64 {
 fn make_clip(folder: &Path) -> PathBuf {
     let path = folder.join("clip.flv");
     let status = Command::new("ffmpeg")
-        .args(["-hide_banner", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30,noise=alls=12:allf=t"])
+        .args([
+            "-hide_banner",
+            "-loglevel",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=1280x720:rate=30,noise=alls=12:allf=t",
+        ])
         .args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", "10"])
         .args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p"])
         .args(["-b:v", "2400k", "-minrate", "2400k", "-maxrate", "2400k", "-bufsize", "1200k"])
@@ -390,7 +412,8 @@ impl Server {
         for listener in ["api", "web", "rtmp"] {
             command.args([format!("--listen-{listener}"), "127.0.0.1:0".into()]);
         }
-        let process = command.args(["--listen-tls", "off", "--log-filter", "warn"]).stdin(Stdio::null()).spawn().unwrap();
+        let process =
+            command.args(["--listen-tls", "off", "--log-filter", "warn"]).stdin(Stdio::null()).spawn().unwrap();
         let end = Instant::now() + Duration::from_secs(20);
         loop {
             if let Ok(text) = std::fs::read(data.join("server.json")) {

@@ -12,7 +12,9 @@ use headwater_control::Control;
 use headwater_ingest::{Directory, Refusal, Transport};
 use headwater_model::ivs::Channel;
 use headwater_sites::web::{Asset, NativeSite, NativeSites};
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, StatusCode};
 
 use crate::config::InsecureIngest;

@@ -149,9 +149,13 @@ impl Server {
         });
         tasks.spawn(housekeeping(control.clone(), Arc::clone(&sessions), work.clone()));
 
-        let s3 = headwater_sites::s3::service(sites.clone(), Arc::new(headwater_control::s3::Keys::new(control.clone())));
-        let gateway =
-            Gateway::new(headwater_gateway::Parts { control: control.clone(), s3: Some(s3), limits: Default::default() });
+        let s3 =
+            headwater_sites::s3::service(sites.clone(), Arc::new(headwater_control::s3::Keys::new(control.clone())));
+        let gateway = Gateway::new(headwater_gateway::Parts {
+            control: control.clone(),
+            s3: Some(s3),
+            limits: Default::default(),
+        });
         let drain = crate::serve::DRAIN;
         let api_router = headwater_gateway::router(gateway);
         tasks.spawn(http_server::serve(listeners.api, api_router, doors.clone(), drain));

@@ -29,9 +29,14 @@ pub fn print(addresses: &Addresses, stack: &Stack, demo: bool) {
     if demo {
         println!("  The test picture is being published: open the website.");
     } else if let Some(key) = stack.output("StreamKey") {
-        println!("  In OBS: Settings, Stream, Service “Custom”, with the server and the stream key. Or a file with ffmpeg:");
+        println!(
+            "  In OBS: Settings, Stream, Service “Custom”, with the server and the stream key. Or a file with ffmpeg:"
+        );
         println!("  ffmpeg -re -i FILE -c:v libx264 -tune zerolatency -g 60 -c:a aac -f flv {rtmp}{key}");
     }
-    println!("  {}", style.faint("For the AWS CLI: eval \"$(headwater env)\".  Ctrl-C ends the server; everything is kept."));
+    println!(
+        "  {}",
+        style.faint("For the AWS CLI: eval \"$(headwater env)\".  Ctrl-C ends the server; everything is kept.")
+    );
     println!();
 }

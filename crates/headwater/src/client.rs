@@ -51,7 +51,10 @@ impl Client {
     /// If none runs there.
     pub fn of(data: &Path) -> anyhow::Result<Client> {
         let Some(addresses) = read_addresses(data) else {
-            bail!("no server runs on the data folder {}: start one with headwater serve or headwater up", data.display());
+            bail!(
+                "no server runs on the data folder {}: start one with headwater serve or headwater up",
+                data.display()
+            );
         };
         let credentials = read_credentials(data)?;
         Ok(Client { http: HttpClient::builder(TokioExecutor::new()).build_http(), addresses, credentials })

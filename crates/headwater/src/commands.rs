@@ -101,7 +101,10 @@ fn failure(stack: &Stack) -> String {
     }
     for resource in stack.resources.iter().filter(|r| r.status.ends_with("FAILED")) {
         let reason = resource.reason.as_deref().unwrap_or("no reason given");
-        text.push_str(&format!("\n  {} ({}) {}: {reason}", resource.logical_id, resource.resource_type, resource.status));
+        text.push_str(&format!(
+            "\n  {} ({}) {}: {reason}",
+            resource.logical_id, resource.resource_type, resource.status
+        ));
     }
     text
 }

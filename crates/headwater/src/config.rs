@@ -131,11 +131,10 @@ impl Layers {
     /// # Errors
     /// [`ConfigError`] if it cannot be read, is not TOML or names an unknown setting.
     pub fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
-        let table: toml::Table = text
-            .parse()
-            .map_err(|source| ConfigError::Syntax { path: path.into(), source: Box::new(source) })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
+        let table: toml::Table =
+            text.parse().map_err(|source| ConfigError::Syntax { path: path.into(), source: Box::new(source) })?;
         let mut flat = Vec::new();
         flatten("", &toml::Value::Table(table), &mut flat);
         for (key, value) in flat {
@@ -408,7 +407,8 @@ mod tests {
 
     #[test]
     fn later_layers_lie_over_earlier_ones_and_say_so() {
-        let mut layers = with_file("host = \"a.example\"\n[listen]\napi = \"127.0.0.1:1\"\nweb = \"127.0.0.1:2\"\n").unwrap();
+        let mut layers =
+            with_file("host = \"a.example\"\n[listen]\napi = \"127.0.0.1:1\"\nweb = \"127.0.0.1:2\"\n").unwrap();
         let variables = [("HEADWATER_LISTEN_WEB", "127.0.0.1:3"), ("HEADWATER_LISTEN_RTMP", "127.0.0.1:4")];
         layers.environment(variables.iter().map(|(k, v)| (k.to_string(), v.to_string()))).unwrap();
         layers.flag("listen.rtmp", Some("127.0.0.1:5".into())).unwrap();
@@ -424,7 +424,10 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_with_the_nearest_one() {
         let error = with_file("[listen]\napy = \"127.0.0.1:1\"\n").unwrap_err();
-        assert!(error.to_string().ends_with("there is no setting \"listen.apy\"; did you mean \"listen.api\"?"), "{error}");
+        assert!(
+            error.to_string().ends_with("there is no setting \"listen.apy\"; did you mean \"listen.api\"?"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -111,12 +111,9 @@ fn data_folder(data: &Path) -> Finding {
         std::fs::remove_file(probe)
     });
     match made {
-        Ok(()) => Finding {
-            what: "data folder",
-            verdict: Verdict::Good,
-            found: data.display().to_string(),
-            cure: None,
-        },
+        Ok(()) => {
+            Finding { what: "data folder", verdict: Verdict::Good, found: data.display().to_string(), cure: None }
+        }
         Err(error) => Finding {
             what: "data folder",
             verdict: Verdict::Bad,
@@ -133,7 +130,10 @@ fn port(what: &'static str, address: SocketAddr) -> Finding {
             what,
             verdict: Verdict::Bad,
             found: format!("{address}: {error}"),
-            cure: Some(format!("end the program that listens there, or give another address with --listen-{}", &what[..what.len() - 5])),
+            cure: Some(format!(
+                "end the program that listens there, or give another address with --listen-{}",
+                &what[..what.len() - 5]
+            )),
         },
     }
 }
@@ -148,7 +148,9 @@ fn tls_port(listen: TlsListen) -> Finding {
         },
         TlsListen::At(address) => port("tls port", address),
         TlsListen::Auto => match TcpListener::bind("0.0.0.0:443") {
-            Ok(_) => Finding { what: "tls port", verdict: Verdict::Good, found: "0.0.0.0:443 is free".into(), cure: None },
+            Ok(_) => {
+                Finding { what: "tls port", verdict: Verdict::Good, found: "0.0.0.0:443 is free".into(), cure: None }
+            }
             Err(error) => Finding {
                 what: "tls port",
                 verdict: Verdict::Warning,
@@ -182,10 +184,5 @@ fn certificate(data: &Path) -> Finding {
             cure: Some("headwater trust --install lets this machine's programs trust it".into()),
         };
     }
-    Finding {
-        what: "certificate",
-        verdict: Verdict::Good,
-        found: "made at the first start".into(),
-        cure: None,
-    }
+    Finding { what: "certificate", verdict: Verdict::Good, found: "made at the first start".into(), cure: None }
 }

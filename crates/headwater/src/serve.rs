@@ -26,7 +26,13 @@ pub const DRAIN: Duration = Duration::from_secs(8);
 pub async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let ended = end_signal()?;
     let server = Server::start(config).await?;
-    tracing::info!(api = server.addresses.api_url, web = server.addresses.web_url, rtmp_port = server.addresses.rtmp_port, tls_port = server.addresses.tls_port, "the server is up");
+    tracing::info!(
+        api = server.addresses.api_url,
+        web = server.addresses.web_url,
+        rtmp_port = server.addresses.rtmp_port,
+        tls_port = server.addresses.tls_port,
+        "the server is up"
+    );
     ended.cancelled().await;
     Ok(drain(server).await)
 }

@@ -29,6 +29,9 @@ pub fn run(data: &Path, install: bool) -> anyhow::Result<()> {
     if !status.success() {
         bail!("update-ca-certificates ended with {status}");
     }
-    println!("Programs that use the system's authorities trust this server now. Firefox and Chromium keep their own: import {} there.", certificate.display());
+    println!(
+        "Programs that use the system's authorities trust this server now. Firefox and Chromium keep their own: import {} there.",
+        certificate.display()
+    );
     Ok(())
 }

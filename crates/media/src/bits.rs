@@ -58,11 +58,7 @@ impl<'a> BitReader<'a> {
     /// A signed Exp-Golomb code (ISO/IEC 14496-10, 9.1.1).
     pub fn signed_exp_golomb(&mut self) -> Option<i64> {
         let code = i64::from(self.exp_golomb()?);
-        Some(if code % 2 == 1 {
-            (code + 1) / 2
-        } else {
-            -(code / 2)
-        })
+        Some(if code % 2 == 1 { (code + 1) / 2 } else { -(code / 2) })
     }
 }
 
@@ -106,10 +102,7 @@ mod tests {
 
     #[test]
     fn emulation_prevention_is_taken_out() {
-        assert_eq!(
-            &*without_emulation_prevention(&[0, 0, 3, 1, 0, 0, 3]),
-            &[0, 0, 1, 0, 0]
-        );
+        assert_eq!(&*without_emulation_prevention(&[0, 0, 3, 1, 0, 0, 3]), &[0, 0, 1, 0, 0]);
         assert_eq!(&*without_emulation_prevention(&[0, 1, 3]), &[0, 1, 3]);
     }
 }

@@ -46,10 +46,7 @@ impl Cue {
             owner_identifier: self.owner.as_str().to_owned(),
             private_data: self.payload.clone().into_bytes(),
         });
-        tag.add_frame(ExtendedText {
-            description: CUE_ID_DESCRIPTION.to_owned(),
-            value: self.id.clone(),
-        });
+        tag.add_frame(ExtendedText { description: CUE_ID_DESCRIPTION.to_owned(), value: self.id.clone() });
         let mut out = Vec::with_capacity(self.payload.len() + 128);
         id3::Encoder::new()
             .version(id3::Version::Id3v24)
@@ -66,11 +63,7 @@ mod tests {
     #[test]
     fn payload_is_carried_byte_for_byte() {
         let payload = "{\"question\":\"é?\"}\u{1f600}";
-        let cue = Cue {
-            id: "c-1".into(),
-            payload: payload.into(),
-            owner: CueOwner::OutOfBand,
-        };
+        let cue = Cue { id: "c-1".into(), payload: payload.into(), owner: CueOwner::OutOfBand };
         let bytes = cue.id3();
         assert_eq!(&bytes[..5], b"ID3\x04\x00");
         let tag = id3::Tag::read_from2(std::io::Cursor::new(&bytes)).unwrap();
@@ -84,9 +77,6 @@ mod tests {
         assert_eq!(private.owner_identifier, "metadata.live-video.net");
         assert_eq!(private.private_data, payload.as_bytes());
         let text = tag.extended_texts().next().unwrap();
-        assert_eq!(
-            (text.description.as_str(), text.value.as_str()),
-            ("headwater.cue-id", "c-1")
-        );
+        assert_eq!((text.description.as_str(), text.value.as_str()), ("headwater.cue-id", "c-1"));
     }
 }

@@ -64,11 +64,7 @@ impl MediaTime {
     /// The same instant in another scale, rounded down.
     #[must_use]
     pub fn rescale(self, scale: Timescale) -> MediaTime {
-        let ticks = scale_floor(
-            self.ticks,
-            scale.ticks_per_second(),
-            self.scale.ticks_per_second(),
-        );
+        let ticks = scale_floor(self.ticks, scale.ticks_per_second(), self.scale.ticks_per_second());
         MediaTime { ticks, scale }
     }
 
@@ -82,10 +78,7 @@ impl MediaTime {
         if self.scale != earlier.scale {
             return None;
         }
-        Some(MediaTime {
-            ticks: self.ticks.checked_sub(earlier.ticks)?,
-            scale: self.scale,
-        })
+        Some(MediaTime { ticks: self.ticks.checked_sub(earlier.ticks)?, scale: self.scale })
     }
 }
 
@@ -136,10 +129,7 @@ impl fmt::Display for WallTime {
         let (year, month, day) = civil_from_days(days);
         let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
         let milli = ms % 1_000;
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
     }
 }
 
@@ -149,16 +139,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -170,10 +155,7 @@ mod tests {
     #[test]
     fn scales_compare_by_instant() {
         let audio = Timescale::new(48_000).unwrap();
-        assert_eq!(
-            MediaTime::new(90_000, Timescale::VIDEO),
-            MediaTime::new(48_000, audio)
-        );
+        assert_eq!(MediaTime::new(90_000, Timescale::VIDEO), MediaTime::new(48_000, audio));
         assert!(MediaTime::new(90_001, Timescale::VIDEO) > MediaTime::new(48_000, audio));
         assert!(MediaTime::new(-1, audio) < MediaTime::new(0, Timescale::VIDEO));
     }
@@ -182,53 +164,24 @@ mod tests {
     fn rescaling_rounds_down_also_below_zero() {
         let audio = Timescale::new(44_100).unwrap();
         assert_eq!(MediaTime::new(1, Timescale::VIDEO).rescale(audio).ticks, 0);
-        assert_eq!(
-            MediaTime::new(-1, Timescale::VIDEO).rescale(audio).ticks,
-            -1
-        );
-        assert_eq!(
-            MediaTime::new(i64::MAX, Timescale::MILLIS)
-                .rescale(audio)
-                .ticks,
-            i64::MAX
-        );
+        assert_eq!(MediaTime::new(-1, Timescale::VIDEO).rescale(audio).ticks, -1);
+        assert_eq!(MediaTime::new(i64::MAX, Timescale::MILLIS).rescale(audio).ticks, i64::MAX);
     }
 
     #[test]
     fn mixed_scales_are_not_subtracted() {
         let video = MediaTime::new(10, Timescale::VIDEO);
-        assert_eq!(
-            video.checked_since(MediaTime::new(1, Timescale::MILLIS)),
-            None
-        );
-        assert_eq!(
-            video
-                .checked_since(MediaTime::new(4, Timescale::VIDEO))
-                .unwrap()
-                .ticks,
-            6
-        );
+        assert_eq!(video.checked_since(MediaTime::new(1, Timescale::MILLIS)), None);
+        assert_eq!(video.checked_since(MediaTime::new(4, Timescale::VIDEO)).unwrap().ticks, 6);
     }
 
     #[test]
     fn dates_are_written_in_utc() {
-        assert_eq!(
-            WallTime(1_795_498_182_123).to_string(),
-            "2026-11-24T05:29:42.123Z"
-        );
+        assert_eq!(WallTime(1_795_498_182_123).to_string(), "2026-11-24T05:29:42.123Z");
         assert_eq!(WallTime(0).to_string(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(
-            WallTime(951_782_399_999).to_string(),
-            "2000-02-28T23:59:59.999Z"
-        );
-        assert_eq!(
-            WallTime(951_782_400_000).to_string(),
-            "2000-02-29T00:00:00.000Z"
-        );
+        assert_eq!(WallTime(951_782_399_999).to_string(), "2000-02-28T23:59:59.999Z");
+        assert_eq!(WallTime(951_782_400_000).to_string(), "2000-02-29T00:00:00.000Z");
         assert_eq!(WallTime(-1).to_string(), "1969-12-31T23:59:59.999Z");
-        assert_eq!(
-            WallTime(4_107_542_400_000).to_string(),
-            "2100-03-01T00:00:00.000Z"
-        );
+        assert_eq!(WallTime(4_107_542_400_000).to_string(), "2100-03-01T00:00:00.000Z");
     }
 }

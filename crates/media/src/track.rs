@@ -28,11 +28,7 @@ pub struct Track {
 impl Track {
     /// A track of `config`, with the timescale that its kind has here.
     pub fn new(config: CodecConfig) -> Track {
-        Track {
-            kind: config.kind(),
-            timescale: config.timescale(),
-            config: Arc::new(config),
-        }
+        Track { kind: config.kind(), timescale: config.timescale(), config: Arc::new(config) }
     }
 }
 

@@ -108,10 +108,7 @@ impl Decision {
 ///
 /// Policies attached to an identity speak of whoever is asked about, so pass only those of the request's principal.
 /// [`iam::Principal::Root`] needs no allow, but an explicit deny holds for it too.
-pub fn evaluate<'p>(
-    policies: impl IntoIterator<Item = &'p Policy>,
-    request: &Request<'_>,
-) -> Decision {
+pub fn evaluate<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Request<'_>) -> Decision {
     let mut decision = match request.principal {
         iam::Principal::Root => Decision::Allowed,
         _ => Decision::NotAllowed,
@@ -165,14 +162,10 @@ impl Policy {
 
     /// Whether `covers` accepts every resource that is named. A bucket's policy may speak of its own bucket only.
     pub fn resources_all(&self, covers: impl Fn(&Pattern) -> bool) -> bool {
-        self.statements
-            .iter()
-            .all(|statement| match &statement.resources {
-                Selector::Everything => true,
-                Selector::Only(patterns) | Selector::AllBut(patterns) => {
-                    patterns.iter().all(&covers)
-                }
-            })
+        self.statements.iter().all(|statement| match &statement.resources {
+            Selector::Everything => true,
+            Selector::Only(patterns) | Selector::AllBut(patterns) => patterns.iter().all(&covers),
+        })
     }
 }
 
@@ -183,13 +176,8 @@ impl Statement {
         let action = request.action.to_ascii_lowercase();
         self.principals.cover(request)
             && self.actions.covers(&action, request.context, in_doubt)
-            && self
-                .resources
-                .covers(request.resource, request.context, in_doubt)
-            && self
-                .conditions
-                .iter()
-                .all(|condition| condition.holds(request.context).unwrap_or(in_doubt))
+            && self.resources.covers(request.resource, request.context, in_doubt)
+            && self.conditions.iter().all(|condition| condition.holds(request.context).unwrap_or(in_doubt))
     }
 }
 
@@ -236,9 +224,7 @@ fn names_account(name: &str, account: &str) -> bool {
 impl Selector {
     fn covers(&self, text: &str, context: &Context, in_doubt: bool) -> bool {
         let any = |patterns: &[Pattern], unresolved: bool| {
-            patterns
-                .iter()
-                .any(|pattern| pattern.matches_in(text, context).unwrap_or(unresolved))
+            patterns.iter().any(|pattern| pattern.matches_in(text, context).unwrap_or(unresolved))
         };
         match self {
             Selector::Everything => true,

@@ -39,9 +39,7 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Engine`] if the folder cannot be made.
     pub fn in_folder(folder: &std::path::Path) -> Result<Self, BlobError> {
-        let io = |source| {
-            BlobError::Engine(object_store::Error::Generic { store: "files", source: Box::new(source) })
-        };
+        let io = |source| BlobError::Engine(object_store::Error::Generic { store: "files", source: Box::new(source) });
         std::fs::create_dir_all(folder).map_err(io)?;
         remove_half_written(folder).map_err(io)?;
         let files = object_store::local::LocalFileSystem::new_with_prefix(folder).map_err(BlobError::Engine)?;
@@ -104,10 +102,8 @@ impl Blobs {
         name: &str,
         range: Option<Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes, BlobError>>, BlobError> {
-        let options = object_store::GetOptions {
-            range: range.map(object_store::GetRange::Bounded),
-            ..Default::default()
-        };
+        let options =
+            object_store::GetOptions { range: range.map(object_store::GetRange::Bounded), ..Default::default() };
         let got = self.store.get_opts(&Path::from(name), options).await.map_err(|e| not_found(name, e))?;
         Ok(got.into_stream().map(|chunk| chunk.map_err(BlobError::Engine)).boxed())
     }

@@ -41,9 +41,7 @@ impl Deliver for Target {
         match next {
             None => Ok(()),
             Some(Try::Later) => Err(DeliveryError::Retry { code: "THROTTLING", reason: "busy".into() }),
-            Some(Try::Never) => {
-                Err(DeliveryError::Permanent { code: "NO_PERMISSIONS", reason: "not allowed".into() })
-            }
+            Some(Try::Never) => Err(DeliveryError::Permanent { code: "NO_PERMISSIONS", reason: "not allowed".into() }),
             Some(Try::Panic) => panic!("the target's code is broken"),
             Some(Try::Hang) => std::future::pending().await,
         }

@@ -97,10 +97,7 @@ impl Parser {
                     self.absences.push(self.names.clone());
                     self.absences.len() - 1
                 });
-                Ok(FieldPattern::Leaf(LeafPattern {
-                    conditions: conditions.into_iter().flatten().collect(),
-                    absence,
-                }))
+                Ok(FieldPattern::Leaf(LeafPattern { conditions: conditions.into_iter().flatten().collect(), absence }))
             }
             _ => Err(self.error(PatternProblem::NeitherObjectNorArray)),
         }
@@ -120,8 +117,7 @@ impl Parser {
                 "numeric" => Condition::Numeric(parser.numeric(operand)?),
                 "cidr" => {
                     let text = parser.text(operand)?;
-                    let block =
-                        Block::parse(text).ok_or_else(|| parser.error(PatternProblem::Cidr(text.into())))?;
+                    let block = Block::parse(text).ok_or_else(|| parser.error(PatternProblem::Cidr(text.into())))?;
                     Condition::Cidr(block)
                 }
                 "exists" => match operand {
@@ -189,9 +185,7 @@ impl Parser {
                 let (operator, operand) = self.operator(object)?;
                 self.step(operator.to_owned(), |parser| match operand {
                     Value::Array(values) if values.is_empty() => Err(parser.error(PatternProblem::Empty)),
-                    Value::Array(values) => {
-                        parser.each(values, |parser, value| parser.text_condition(operator, value))
-                    }
+                    Value::Array(values) => parser.each(values, |parser, value| parser.text_condition(operator, value)),
                     value => Ok(vec![parser.text_condition(operator, value)?]),
                 })
                 .map(Condition::AnythingButText)

@@ -36,8 +36,7 @@ impl Wildcard {
     pub(super) fn matches(&self, text: &str) -> bool {
         let [first, rest @ ..] = self.pieces.as_slice() else { return false };
         let Some((last, middle)) = rest.split_last() else { return text == first };
-        let Some(mut text) = text.strip_prefix(first.as_str()).and_then(|text| text.strip_suffix(last.as_str()))
-        else {
+        let Some(mut text) = text.strip_prefix(first.as_str()).and_then(|text| text.strip_suffix(last.as_str())) else {
             return false;
         };
         for piece in middle {

@@ -58,10 +58,7 @@ pub async fn put_targets(
 
 fn check_count(count: usize) -> Result<(), Error> {
     if count == 0 || count > TARGETS_PER_CALL_MAX {
-        return Err(invalid(
-            "Targets",
-            format!("{count} targets, 1 to {TARGETS_PER_CALL_MAX} are allowed in a call"),
-        ));
+        return Err(invalid("Targets", format!("{count} targets, 1 to {TARGETS_PER_CALL_MAX} are allowed in a call")));
     }
     Ok(())
 }

@@ -116,8 +116,7 @@ async fn targets_are_replaced_by_id_and_bounded() {
     put(["b", "a", "c", "d"].map(target).to_vec()).await.unwrap();
     put(vec![Target { delay_ms: 5, ..target("a") }, target("e")]).await.unwrap();
     assert!(matches!(put(vec![target("f")]).await, Err(Error::LimitExceeded { limit: 5, .. })));
-    let page =
-        |limit, token: Option<&str>| PageRequest { limit: Some(limit), next_token: token.map(str::to_owned) };
+    let page = |limit, token: Option<&str>| PageRequest { limit: Some(limit), next_token: token.map(str::to_owned) };
     let first = list_targets_by_rule(&store, &realm(), "r", None, &page(2, None)).await.unwrap();
     assert_eq!((ids(&first.items), first.items[0].delay_ms), (vec!["a", "b"], 5));
     let rest = page(4, first.next_token.as_deref());

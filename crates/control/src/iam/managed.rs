@@ -30,10 +30,7 @@ const AWS_POLICIES: &[(&str, &[&str])] = &[
     ("IVSFullAccess", &["ivs:*"]),
     ("IVSReadOnlyAccess", &["ivs:BatchGet*", "ivs:Get*", "ivs:List*"]),
     ("ReadOnlyAccess", &["*:BatchGet*", "*:Describe*", "*:Get*", "*:List*"]),
-    (
-        "service-role/AWSLambdaBasicExecutionRole",
-        &["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-    ),
+    ("service-role/AWSLambdaBasicExecutionRole", &["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]),
     ("service-role/AWSLambdaRole", &["lambda:InvokeFunction"]),
 ];
 

@@ -243,13 +243,8 @@ pub async fn assume_role(
 pub fn is_trusted(role: &Role, principal: &Principal, account: &str, now: Timestamp) -> bool {
     let Ok(trust) = Policy::parse_trust_policy(&role.assume_role_policy) else { return false };
     let context = Context::new().at(now);
-    let request = policy::Request {
-        principal,
-        account,
-        action: "sts:AssumeRole",
-        resource: &role.arn,
-        context: &context,
-    };
+    let request =
+        policy::Request { principal, account, action: "sts:AssumeRole", resource: &role.arn, context: &context };
     policy::evaluate([&trust], &request).is_allowed()
 }
 

@@ -51,7 +51,9 @@ impl Settings {
     fn apply(&self, channel: &mut Channel) -> Result<(), Error> {
         if let Some(name) = &self.name {
             if !is_valid_name(name) {
-                return Err(Error::invalid("name may have up to 128 characters of a-z, A-Z, 0-9, hyphen and underscore"));
+                return Err(Error::invalid(
+                    "name may have up to 128 characters of a-z, A-Z, 0-9, hyphen and underscore",
+                ));
             }
             channel.name.clone_from(name);
         }
@@ -62,7 +64,11 @@ impl Settings {
         channel.container_format = self.container_format.unwrap_or(channel.container_format);
         channel.multitrack = self.multitrack.unwrap_or(channel.multitrack);
         self.apply_preset(channel)?;
-        apply_reference(&mut channel.recording_configuration_arn, &self.recording_configuration_arn, "recording-configuration")?;
+        apply_reference(
+            &mut channel.recording_configuration_arn,
+            &self.recording_configuration_arn,
+            "recording-configuration",
+        )?;
         apply_reference(
             &mut channel.playback_restriction_policy_arn,
             &self.playback_restriction_policy_arn,

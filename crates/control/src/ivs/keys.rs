@@ -114,10 +114,7 @@ async fn add_stream_key(control: &Control, mut key: StreamKey, tags: Tags) -> Re
             return Err(Error::not_found("channel", channel_arn));
         };
         if of_channel(control, channel_arn).await?.len() >= KEYS_PER_CHANNEL_MAX {
-            return Err(Error::QuotaExceeded {
-                quota: "stream keys per channel",
-                limit: KEYS_PER_CHANNEL_MAX as u64,
-            });
+            return Err(Error::QuotaExceeded { quota: "stream keys per channel", limit: KEYS_PER_CHANNEL_MAX as u64 });
         }
         let mut batch = Batch::new();
         // The channel is written again so that of two keys made at once, and of a key and the channel's deletion, one

@@ -64,10 +64,7 @@ pub async fn put_metadata(
     let offline = || Error::NotBroadcasting { channel_arn: channel_arn.into() };
     control.broadcasts().stream(&channel.id).ok_or_else(offline)?;
     if !control.metadata_rate().admit(&channel.id, Instant::now()) {
-        return Err(Error::Throttled {
-            operation: "PutMetadata",
-            per_second: METADATA_CALLS_PER_SECOND as u64,
-        });
+        return Err(Error::Throttled { operation: "PutMetadata", per_second: METADATA_CALLS_PER_SECOND as u64 });
     }
     let cue = control.broadcasts().put_cue(&channel.id, payload.into()).await.ok_or_else(offline)?;
     tracing::debug!(channel = channel_arn, stream_session = cue.stream_id, cue = cue.cue_id, "cue put");

@@ -189,7 +189,10 @@ async fn tags_are_merged_and_checked() {
     assert_eq!(tags::list_tags(&bench.control, &key.arn).await.unwrap().len(), 1);
     for wrong in [("", "x"), ("aws:x", "y"), ("a*", "y")] {
         let tags = Tags::from([(wrong.0.into(), wrong.1.into())]);
-        assert!(matches!(tags::tag(&bench.control, &channel.arn, &tags).await, Err(Error::Invalid { .. })), "{wrong:?}");
+        assert!(
+            matches!(tags::tag(&bench.control, &channel.arn, &tags).await, Err(Error::Invalid { .. })),
+            "{wrong:?}"
+        );
     }
     let many: Tags = (0..50).map(|n| (format!("n{n}"), String::new())).collect();
     assert!(matches!(tags::tag(&bench.control, &channel.arn, &many).await, Err(Error::Invalid { .. })));

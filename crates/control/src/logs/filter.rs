@@ -29,9 +29,7 @@ pub enum FilterPatternError {
     #[error("filter pattern has more than {PATTERN_CHARS_MAX} characters")]
     TooLong,
     /// A kind of pattern that is not evaluated here.
-    #[error(
-        "filter patterns for JSON, columns or regular expressions are not supported here, terms and phrases are"
-    )]
+    #[error("filter patterns for JSON, columns or regular expressions are not supported here, terms and phrases are")]
     Unsupported,
     /// A quote without its end.
     #[error("filter pattern has a quote that does not end")]

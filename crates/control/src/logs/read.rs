@@ -145,11 +145,7 @@ pub struct FilteredPage {
 ///
 /// # Errors
 /// [`Error::Invalid`] for the limit; [`Error::NotFound`] for the group or a named stream; [`Error::Store`].
-pub async fn filter_events(
-    control: &Control,
-    filter: &FilterEvents,
-    now: Timestamp,
-) -> Result<FilteredPage, Error> {
+pub async fn filter_events(control: &Control, filter: &FilterEvents, now: Timestamp) -> Result<FilteredPage, Error> {
     check_limit(filter.limit)?;
     let shown_from = group(control, &filter.group).await?.shown_from(now);
     if !filter.streams.is_empty() {

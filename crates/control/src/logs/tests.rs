@@ -159,10 +159,7 @@ async fn a_stream_is_read_forward_and_backward() {
     let times = GetEvents { from: Some(NOW.plus_ms(2)), to: Some(NOW.plus_ms(4)), limit: 10, ..get() };
     assert_eq!(messages(&get_events(&bench.control, &times, NOW).await.unwrap().lines), ["2", "3"]);
     let missing = GetEvents { stream: "none".into(), ..get() };
-    assert!(matches!(
-        get_events(&bench.control, &missing, NOW).await,
-        Err(Error::NotFound { kind: "log stream", .. })
-    ));
+    assert!(matches!(get_events(&bench.control, &missing, NOW).await, Err(Error::NotFound { kind: "log stream", .. })));
 }
 
 #[tokio::test]
@@ -177,9 +174,7 @@ async fn pages_of_a_filter_neither_repeat_nor_skip() {
     loop {
         let filter = FilterEvents { pattern: pattern.clone(), limit: 700, after, ..filter() };
         let page = filter_events(&bench.control, &filter, NOW).await.unwrap();
-        seen.extend(
-            page.lines.iter().map(|(_, line)| line.message.split(' ').next().unwrap().parse::<u64>().unwrap()),
-        );
+        seen.extend(page.lines.iter().map(|(_, line)| line.message.split(' ').next().unwrap().parse::<u64>().unwrap()));
         match page.next {
             Some(next) => after = next,
             None => break,

@@ -42,10 +42,8 @@ pub async fn events(control: &Control, after: u64, limit: u32, wait: Duration) -
         Ok((events, found))
     })
     .await?;
-    let events = found
-        .into_iter()
-        .map(|(seq, event)| NumberedEvent { seq, event: event.envelope(control.realm()) })
-        .collect();
+    let events =
+        found.into_iter().map(|(seq, event)| NumberedEvent { seq, event: event.envelope(control.realm()) }).collect();
     Ok(EventPage { events, last: store.last_event().await? })
 }
 
@@ -74,13 +72,7 @@ pub struct NumberedLine {
 ///
 /// # Errors
 /// [`crate::Error::NotFound`] if there is neither such a function nor a log of one; [`Error::Control`].
-pub async fn logs(
-    control: &Control,
-    function: &str,
-    after: u64,
-    limit: u32,
-    wait: Duration,
-) -> Result<LogPage, Error> {
+pub async fn logs(control: &Control, function: &str, after: u64, limit: u32, wait: Duration) -> Result<LogPage, Error> {
     let store = control.store();
     let group = format!("/aws/lambda/{function}");
     let is_function = headwater_store::find::<headwater_model::function::Function>(store, function).await?.is_some();

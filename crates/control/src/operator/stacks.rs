@@ -263,12 +263,7 @@ const EVENTS_SHOWN: usize = 100;
 ///
 /// # Errors
 /// [`Error::Stacks`].
-pub async fn stack(
-    control: &Control,
-    name_or_id: &str,
-    seen: Option<u64>,
-    wait: Duration,
-) -> Result<StackView, Error> {
+pub async fn stack(control: &Control, name_or_id: &str, seen: Option<u64>, wait: Duration) -> Result<StackView, Error> {
     let engine = control.engine();
     let stack = wait_for(control, Topic::Kind(Stack::KIND.into()), wait, || async {
         let stack = engine.stack(name_or_id).await?;

@@ -32,12 +32,8 @@ async fn the_log_of_a_function_is_read_and_that_of_none_is_not_found() {
     let missing = logs(&control, "f", 0, 10, Duration::ZERO).await;
     assert!(matches!(missing, Err(Error::Control(crate::Error::NotFound { kind: "function", .. }))));
     let mut batch = Batch::new();
-    let line = |message: &str| LogLine {
-        group: "/aws/lambda/f".into(),
-        stream: "s".into(),
-        at: NOW,
-        message: message.into(),
-    };
+    let line =
+        |message: &str| LogLine { group: "/aws/lambda/f".into(), stream: "s".into(), at: NOW, message: message.into() };
     batch.log(line("one")).log(line("two"));
     control.store().commit(batch).await.unwrap();
     let page = logs(&control, "f", 0, 1, Duration::ZERO).await.unwrap();

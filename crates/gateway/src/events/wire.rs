@@ -136,9 +136,7 @@ fn time(value: &Value) -> Result<Timestamp, ServiceError> {
     const SECONDS_MAX: f64 = 253_402_300_799.0;
     match value.as_f64() {
         #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
-        Some(seconds) if (0.0..=SECONDS_MAX).contains(&seconds) => {
-            Ok(Timestamp((seconds * 1_000.0).round() as i64))
-        }
+        Some(seconds) if (0.0..=SECONDS_MAX).contains(&seconds) => Ok(Timestamp((seconds * 1_000.0).round() as i64)),
         _ => Err(ServiceError::validation("Time must be a number of seconds since 1970")),
     }
 }

@@ -4,9 +4,7 @@ use crate::{Input, ServiceError};
 use headwater_control::Control;
 use headwater_control::broadcasts::LiveStream;
 use headwater_control::ivs::channels::{Settings, ingest_endpoint, playback_url};
-use headwater_model::ivs::{
-    AudioIngest, Channel, MultitrackInput, StreamEvent, StreamKey, StreamSession, VideoIngest,
-};
+use headwater_model::ivs::{AudioIngest, Channel, MultitrackInput, StreamEvent, StreamKey, StreamSession, VideoIngest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};

@@ -78,7 +78,8 @@ fn from_query(query: &str) -> Result<Presented, SignatureError> {
             .map(|(_, value)| percent_decode_str(value).decode_utf8_lossy().into_owned())
     };
     let required = |name: &str| {
-        find(name).ok_or_else(|| SignatureError::incomplete(format!("AWS query-string parameters must include '{name}'.")))
+        find(name)
+            .ok_or_else(|| SignatureError::incomplete(format!("AWS query-string parameters must include '{name}'.")))
     };
     if required("X-Amz-Algorithm")? != ALGORITHM {
         return Err(SignatureError::incomplete(format!("X-Amz-Algorithm must be {ALGORITHM}.")));
@@ -86,14 +87,11 @@ fn from_query(query: &str) -> Result<Presented, SignatureError> {
     let expires_s = match find("X-Amz-Expires") {
         // Only S3 demands it; elsewhere a presigned URL lives as long as a signed header does.
         None => None,
-        Some(text) => Some(
-            text.parse()
-                .ok()
-                .filter(|seconds| (1..=PRESIGNED_S_MAX).contains(seconds))
-                .ok_or_else(|| {
-                    SignatureError::incomplete(format!("X-Amz-Expires must be between 1 and {PRESIGNED_S_MAX} seconds."))
-                })?,
-        ),
+        Some(text) => {
+            Some(text.parse().ok().filter(|seconds| (1..=PRESIGNED_S_MAX).contains(seconds)).ok_or_else(|| {
+                SignatureError::incomplete(format!("X-Amz-Expires must be between 1 and {PRESIGNED_S_MAX} seconds."))
+            })?)
+        }
     };
     assemble(
         &required("X-Amz-Credential")?,

@@ -86,7 +86,8 @@ impl Sent {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
         let headers: Vec<(&str, &str)> = headers.chain([("host", "127.0.0.1:4566")]).collect();
         let signable =
-            SignableRequest::new(self.method, url.clone(), headers.into_iter(), SignableBody::Bytes(&self.body)).unwrap();
+            SignableRequest::new(self.method, url.clone(), headers.into_iter(), SignableBody::Bytes(&self.body))
+                .unwrap();
         let (instructions, _) = aws_sigv4::http_request::sign(signable, &params).unwrap().into_parts();
         let mut request = http::Request::builder().method(self.method).uri(&url).body(()).unwrap();
         *request.headers_mut() = self.headers.clone();
@@ -153,7 +154,8 @@ fn what_aws_signer_signs_in_the_query_stands() {
 #[test]
 fn object_keys_are_encoded_once_and_not_normalised() {
     for path in ["/bucket/a%20b/../c//d", "/bucket/%C3%A9%2B", "/bucket/"] {
-        let signed = Sent::new("GET", path, "list-type=2", b"").signed_by_aws(&key(None), "s3", SignatureLocation::Headers);
+        let signed =
+            Sent::new("GET", path, "list-type=2", b"").signed_by_aws(&key(None), "s3", SignatureLocation::Headers);
         assert_eq!(signed.verified(&key(None), NOW), Ok(()), "{path}");
     }
 }

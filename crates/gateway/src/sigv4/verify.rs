@@ -58,10 +58,7 @@ fn check_time(presented: &Presented, now: Timestamp) -> Result<(), SignatureErro
         .map_err(|_| SignatureError::incomplete("Date must be in ISO-8601 'basic format', YYYYMMDDTHHMMSSZ."))?;
     let newest = now.plus_ms(CLOCK_SKEW_MS_MAX);
     if signed_at > newest {
-        return Err(SignatureError::NotYetCurrent {
-            signed_at: presented.amz_date.clone(),
-            newest: amz_date(newest),
-        });
+        return Err(SignatureError::NotYetCurrent { signed_at: presented.amz_date.clone(), newest: amz_date(newest) });
     }
     let life_ms = presented.expires_s.map_or(CLOCK_SKEW_MS_MAX, |seconds| seconds * 1000);
     let oldest = now.plus_ms(-life_ms);

@@ -170,7 +170,8 @@ async fn bodies_and_headers_are_capped() {
     let answer = server.send(server.signed(&server.root, "ivs", "POST", "/ListChannels", &[], &long)).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     let value = "x".repeat(65 << 10);
-    let answer = server.send(server.signed(&server.root, "ivs", "POST", "/ListChannels", &[("x-long", &value)], "")).await;
+    let answer =
+        server.send(server.signed(&server.root, "ivs", "POST", "/ListChannels", &[("x-long", &value)], "")).await;
     assert_eq!(answer.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     let broken = server.send(server.signed(&server.root, "ivs", "POST", "/ListChannels", &[], "{")).await;
     assert_eq!((broken.error_type(), broken.status.as_u16()), ("SerializationException", 400));

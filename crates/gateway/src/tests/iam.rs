@@ -40,8 +40,7 @@ async fn a_role_is_made_given_rights_taken_and_deleted() {
     let encoded = made.element("AssumeRolePolicyDocument");
     let document = percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap().into_owned();
     assert_eq!(document, TRUST);
-    let again =
-        iam(&[("Action", "CreateRole"), ("RoleName", "viewer"), ("AssumeRolePolicyDocument", TRUST)]).await;
+    let again = iam(&[("Action", "CreateRole"), ("RoleName", "viewer"), ("AssumeRolePolicyDocument", TRUST)]).await;
     assert_eq!((again.status.as_u16(), again.element("Code")), (409, "EntityAlreadyExists"));
     let put = [("Action", "PutRolePolicy"), ("RoleName", "viewer"), ("PolicyName", "list"), ("PolicyDocument", ALLOW)];
     assert_eq!(iam(&put).await.status, StatusCode::OK);
@@ -84,9 +83,8 @@ async fn a_role_is_made_given_rights_taken_and_deleted() {
 async fn what_is_no_policy_and_no_operation_is_refused() {
     let server = server().await;
     let iam = async |form: &[(&str, &str)]| server.query(&server.root, "iam", form).await;
-    let create = |document: &'static str| {
-        [("Action", "CreateRole"), ("RoleName", "r"), ("AssumeRolePolicyDocument", document)]
-    };
+    let create =
+        |document: &'static str| [("Action", "CreateRole"), ("RoleName", "r"), ("AssumeRolePolicyDocument", document)];
     for document in ["{", "{}", "[]"] {
         let answer = iam(&create(document)).await;
         assert_eq!((answer.status.as_u16(), answer.element("Code")), (400, "MalformedPolicyDocument"), "{document}");
@@ -94,7 +92,10 @@ async fn what_is_no_policy_and_no_operation_is_refused() {
     assert_eq!(iam(&[("Action", "LaunchRocket")]).await.element("Code"), "InvalidAction");
     assert_eq!(iam(&[("Action", "<x>")]).await.element("Code"), "InvalidAction");
     assert_eq!(iam(&[("RoleName", "r")]).await.element("Code"), "MissingAction");
-    assert_eq!(iam(&[("Action", "GetRole"), ("RoleName", "a"), ("RoleName.b", "c")]).await.element("Code"), "MalformedInput");
+    assert_eq!(
+        iam(&[("Action", "GetRole"), ("RoleName", "a"), ("RoleName.b", "c")]).await.element("Code"),
+        "MalformedInput"
+    );
 }
 
 #[tokio::test]

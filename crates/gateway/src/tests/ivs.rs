@@ -124,10 +124,9 @@ async fn a_live_stream_is_told_and_takes_metadata() {
     let sixth = server.ivs("PutMetadata", put).await;
     assert_eq!((sixth.error_type(), sixth.status.as_u16()), ("ThrottlingException", 429));
     assert_eq!(server.bench.broadcasts.cues.lock().unwrap().len(), 5);
-    for (operation, input) in [
-        ("DeleteChannel", json!({"arn": arn})),
-        ("UpdateChannel", json!({"arn": arn, "name": "d"})),
-    ] {
+    for (operation, input) in
+        [("DeleteChannel", json!({"arn": arn})), ("UpdateChannel", json!({"arn": arn, "name": "d"}))]
+    {
         let answer = server.ivs(operation, input).await;
         assert_eq!((answer.error_type(), answer.status.as_u16()), ("ConflictException", 409));
     }
@@ -190,8 +189,7 @@ async fn a_session_is_told_in_the_models_shape() {
         width: 1280,
         height: 720,
     };
-    let audio =
-        AudioIngest { codec: "mp4a.40.2".into(), target_bitrate: 128_000, sample_rate: 48_000, channels: 2 };
+    let audio = AudioIngest { codec: "mp4a.40.2".into(), target_bitrate: 128_000, sample_rate: 48_000, channels: 2 };
     journal.record(event(SessionEventKind::Start { video: Some(video), audio: Some(audio) })).await.unwrap();
     let mut session = server.ivs("GetStreamSession", json!({"channelArn": arn})).await.json()["streamSession"].clone();
     assert_eq!(session["channel"]["name"], "c");
@@ -230,10 +228,7 @@ async fn a_session_is_told_in_the_models_shape() {
         })
     );
     let sessions = server.ivs("ListStreamSessions", json!({"channelArn": arn})).await.json();
-    assert_eq!(
-        sessions,
-        json!({"streamSessions": [{"streamId": "st-1", "startTime": time, "hasErrorEvent": false}]})
-    );
+    assert_eq!(sessions, json!({"streamSessions": [{"streamId": "st-1", "startTime": time, "hasErrorEvent": false}]}));
 }
 
 #[tokio::test]

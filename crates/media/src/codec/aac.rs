@@ -7,10 +7,8 @@ use bytes::Bytes;
 
 const CODEC: &str = "aac";
 /// Table 1.18 of ISO/IEC 14496-3, by index.
-const SAMPLE_RATES: [u32; 13] = [
-    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
-    7_350,
-];
+const SAMPLE_RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 
 /// An AudioSpecificConfig and what is known from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +32,7 @@ impl Config {
     /// [`ConfigError`] if it is cut short, too long, or its sample rate is reserved or outside of 7 350–96 000 Hz.
     pub fn parse(record: &[u8]) -> Result<Config, ConfigError> {
         let owned = own(CODEC, record)?;
-        let short = || ConfigError::Short {
-            codec: CODEC,
-            bytes: record.len(),
-        };
+        let short = || ConfigError::Short { codec: CODEC, bytes: record.len() };
         let mut bits = BitReader::new(record);
         let object_type = object_type(&mut bits).ok_or_else(short)?;
         let sample_rate = sample_rate(&mut bits).ok_or_else(short)??;
@@ -51,24 +46,13 @@ impl Config {
             value @ 0..=6 => value as u8,
             7 => 8,
             value => {
-                return Err(ConfigError::Value {
-                    codec: CODEC,
-                    field: "channel configuration",
-                    value: value.into(),
-                });
+                return Err(ConfigError::Value { codec: CODEC, field: "channel configuration", value: value.into() });
             }
         };
         // GASpecificConfig begins with frameLengthFlag; an absent one is an encoder's economy and means 1024.
-        let short_frames =
-            matches!(core_type, 1..=4 | 6 | 7 | 17 | 19..=23) && bits.flag().unwrap_or(false);
+        let short_frames = matches!(core_type, 1..=4 | 6 | 7 | 17 | 19..=23) && bits.flag().unwrap_or(false);
         let frame_samples = if short_frames { 960 } else { 1024 };
-        Ok(Config {
-            record: owned,
-            object_type,
-            sample_rate,
-            channels,
-            frame_samples,
-        })
+        Ok(Config { record: owned, object_type, sample_rate, channels, frame_samples })
     }
 
     /// `mp4a.40.N`.
@@ -99,11 +83,7 @@ fn sample_rate(bits: &mut BitReader<'_>) -> Option<Result<u32, ConfigError>> {
     Some(if (7_350..=96_000).contains(&rate) {
         Ok(rate)
     } else {
-        Err(ConfigError::Value {
-            codec: CODEC,
-            field: "sample rate",
-            value: rate.into(),
-        })
+        Err(ConfigError::Value { codec: CODEC, field: "sample rate", value: rate.into() })
     })
 }
 
@@ -121,10 +101,7 @@ mod tests {
     #[test]
     fn low_complexity_stereo() {
         let config = Config::parse(&[0x12, 0x10, 0x56, 0xe5, 0x00]).unwrap();
-        assert_eq!(
-            (config.sample_rate, config.channels, config.frame_samples),
-            (44_100, 2, 1024)
-        );
+        assert_eq!((config.sample_rate, config.channels, config.frame_samples), (44_100, 2, 1024));
         assert_eq!(config.rfc6381(), "mp4a.40.2");
         assert_eq!(Config::parse(&[0x11, 0x90]).unwrap().sample_rate, 48_000);
     }
@@ -133,10 +110,7 @@ mod tests {
     fn high_efficiency_counts_core_samples() {
         // AOT 5, 24 kHz core, stereo, extended to 48 kHz, core AOT 2.
         let config = Config::parse(&[0x2b, 0x11, 0x88, 0x00]).unwrap();
-        assert_eq!(
-            (config.object_type, config.sample_rate, config.channels),
-            (5, 24_000, 2)
-        );
+        assert_eq!((config.object_type, config.sample_rate, config.channels), (5, 24_000, 2));
         assert_eq!(config.rfc6381(), "mp4a.40.5");
     }
 
@@ -144,20 +118,7 @@ mod tests {
     fn explicit_rates_are_bounded() {
         // AOT 2, index 15, rate 0.
         let error = Config::parse(&[0x17, 0x80, 0x00, 0x00, 0x10]).unwrap_err();
-        assert_eq!(
-            error,
-            ConfigError::Value {
-                codec: "aac",
-                field: "sample rate",
-                value: 0
-            }
-        );
-        assert_eq!(
-            Config::parse(&[0x12]),
-            Err(ConfigError::Short {
-                codec: "aac",
-                bytes: 1
-            })
-        );
+        assert_eq!(error, ConfigError::Value { codec: "aac", field: "sample rate", value: 0 });
+        assert_eq!(Config::parse(&[0x12]), Err(ConfigError::Short { codec: "aac", bytes: 1 }));
     }
 }

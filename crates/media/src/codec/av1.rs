@@ -22,21 +22,12 @@ impl Config {
     /// [`ConfigError`] if it is cut short, too long or of another version.
     pub fn parse(record: &[u8]) -> Result<Config, ConfigError> {
         let owned = own(CODEC, record)?;
-        let (head, units) = record.split_first_chunk::<4>().ok_or(ConfigError::Short {
-            codec: CODEC,
-            bytes: record.len(),
-        })?;
+        let (head, units) =
+            record.split_first_chunk::<4>().ok_or(ConfigError::Short { codec: CODEC, bytes: record.len() })?;
         if head[0] != 0x81 {
-            return Err(ConfigError::Value {
-                codec: CODEC,
-                field: "version",
-                value: head[0].into(),
-            });
+            return Err(ConfigError::Value { codec: CODEC, field: "version", value: head[0].into() });
         }
-        Ok(Config {
-            record: owned,
-            dimensions: sequence_header(units).and_then(read_size),
-        })
+        Ok(Config { record: owned, dimensions: sequence_header(units).and_then(read_size) })
     }
 
     /// `av01.P.LLT.DD` (AV1-ISOBMFF, 5). Colour fields are left at their defaults.
@@ -56,11 +47,7 @@ impl Config {
 /// The payload of the first sequence header among the configuration's OBUs (5.3.1; each has a size here).
 fn sequence_header(mut units: &[u8]) -> Option<&[u8]> {
     while let Some((&header, rest)) = units.split_first() {
-        let rest = if header & 4 != 0 {
-            rest.get(1..)?
-        } else {
-            rest
-        };
+        let rest = if header & 4 != 0 { rest.get(1..)? } else { rest };
         if header & 2 == 0 {
             return None;
         }
@@ -130,10 +117,8 @@ mod tests {
     use super::*;
 
     /// Main profile, level 3.1 (index 5), 8 bits; sequence header of SVT-AV1 for 1280x720.
-    const RECORD: [u8; 17] = [
-        0x81, 0x05, 0x0c, 0x00, 0x0a, 0x0b, 0x00, 0x00, 0x00, 0x2d, 0x4c, 0xff, 0xb3, 0xc0, 0x00,
-        0x00, 0x00,
-    ];
+    const RECORD: [u8; 17] =
+        [0x81, 0x05, 0x0c, 0x00, 0x0a, 0x0b, 0x00, 0x00, 0x00, 0x2d, 0x4c, 0xff, 0xb3, 0xc0, 0x00, 0x00, 0x00];
 
     #[test]
     fn codec_string_and_size() {
@@ -145,9 +130,6 @@ mod tests {
     #[test]
     fn record_without_a_sequence_header_has_no_size() {
         assert_eq!(Config::parse(&RECORD[..4]).unwrap().dimensions, None);
-        assert!(matches!(
-            Config::parse(&RECORD[..3]),
-            Err(ConfigError::Short { .. })
-        ));
+        assert!(matches!(Config::parse(&RECORD[..3]), Err(ConfigError::Short { .. })));
     }
 }

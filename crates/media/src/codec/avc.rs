@@ -32,36 +32,16 @@ impl Config {
     /// [`ConfigError`] if it is cut short, too long, of another version, or without an SPS or a PPS.
     pub fn parse(record: &[u8]) -> Result<Config, ConfigError> {
         let owned = own(CODEC, record)?;
-        let short = || ConfigError::Short {
-            codec: CODEC,
-            bytes: record.len(),
-        };
-        let &[
-            version,
-            profile,
-            constraints,
-            level,
-            length_size,
-            sets,
-            ref rest @ ..,
-        ] = record
-        else {
+        let short = || ConfigError::Short { codec: CODEC, bytes: record.len() };
+        let &[version, profile, constraints, level, length_size, sets, ref rest @ ..] = record else {
             return Err(short());
         };
         if version != 1 {
-            return Err(ConfigError::Value {
-                codec: CODEC,
-                field: "version",
-                value: version.into(),
-            });
+            return Err(ConfigError::Value { codec: CODEC, field: "version", value: version.into() });
         }
         let nal_length_bytes = usize::from(length_size & 3) + 1;
         if nal_length_bytes == 3 {
-            return Err(ConfigError::Value {
-                codec: CODEC,
-                field: "NAL length size",
-                value: 3,
-            });
+            return Err(ConfigError::Value { codec: CODEC, field: "NAL length size", value: 3 });
         }
         let mut rest = rest;
         let mut sps = None;
@@ -76,18 +56,10 @@ impl Config {
             take_set(&mut rest).ok_or_else(short)?;
         }
         let Some(sps) = sps else {
-            return Err(ConfigError::Value {
-                codec: CODEC,
-                field: "SPS count",
-                value: 0,
-            });
+            return Err(ConfigError::Value { codec: CODEC, field: "SPS count", value: 0 });
         };
         if pps_count == 0 {
-            return Err(ConfigError::Value {
-                codec: CODEC,
-                field: "PPS count",
-                value: 0,
-            });
+            return Err(ConfigError::Value { codec: CODEC, field: "PPS count", value: 0 });
         }
         let facts = read_sps(sps);
         Ok(Config {
@@ -103,10 +75,7 @@ impl Config {
 
     /// `avc1.PPCCLL`.
     pub fn rfc6381(&self) -> String {
-        format!(
-            "avc1.{:02X}{:02X}{:02X}",
-            self.profile, self.constraints, self.level
-        )
+        format!("avc1.{:02X}{:02X}{:02X}", self.profile, self.constraints, self.level)
     }
 }
 
@@ -133,10 +102,7 @@ fn read_sps(nal: &[u8]) -> Option<SpsFacts> {
     bits.skip(16)?;
     bits.exp_golomb()?;
     let mut chroma_format = 1;
-    if matches!(
-        profile,
-        44 | 83 | 86 | 100 | 110 | 118 | 122 | 128 | 134 | 135 | 138 | 139 | 244
-    ) {
+    if matches!(profile, 44 | 83 | 86 | 100 | 110 | 118 | 122 | 128 | 134 | 135 | 138 | 139 | 244) {
         chroma_format = bits.exp_golomb()?;
         if chroma_format == 3 {
             bits.flag()?;
@@ -187,13 +153,8 @@ fn read_sps(nal: &[u8]) -> Option<SpsFacts> {
         let down = fields * if chroma_format == 1 { 2 } else { 1 };
         let (left, right) = (bits.exp_golomb()?, bits.exp_golomb()?);
         let (top, bottom) = (bits.exp_golomb()?, bits.exp_golomb()?);
-        let cropped = |size: u32, a: u32, b: u32, unit: u32| {
-            size.checked_sub(a.checked_add(b)?.checked_mul(unit)?)
-        };
-        (
-            cropped(width, left, right, across)?,
-            cropped(height, top, bottom, down)?,
-        )
+        let cropped = |size: u32, a: u32, b: u32, unit: u32| size.checked_sub(a.checked_add(b)?.checked_mul(unit)?);
+        (cropped(width, left, right, across)?, cropped(height, top, bottom, down)?)
     } else {
         (width, height)
     };
@@ -202,10 +163,7 @@ fn read_sps(nal: &[u8]) -> Option<SpsFacts> {
     }
     // Timing is a bonus: an SPS that ends here still told its size.
     let frame_rate_millis = read_frame_rate(&mut bits);
-    Some(SpsFacts {
-        dimensions,
-        frame_rate_millis,
-    })
+    Some(SpsFacts { dimensions, frame_rate_millis })
 }
 
 fn skip_scaling_list(bits: &mut BitReader<'_>, size: usize) -> Option<()> {
@@ -247,9 +205,7 @@ fn read_frame_rate(bits: &mut BitReader<'_>) -> Option<u32> {
     }
     let (units_in_tick, time_scale) = (u64::from(bits.bits(32)?), u64::from(bits.bits(32)?));
     let millis = (time_scale * 1000).checked_div(units_in_tick * 2)?;
-    u32::try_from(millis)
-        .ok()
-        .filter(|millis| (1_000..=1_000_000).contains(millis))
+    u32::try_from(millis).ok().filter(|millis| (1_000..=1_000_000).contains(millis))
 }
 
 #[cfg(test)]
@@ -267,10 +223,8 @@ mod tests {
 
     #[test]
     fn size_and_rate_agree_with_an_independent_reader() {
-        let known = [
-            (X264_720P30, "avc1.64001F", (1280, 720), 30_000),
-            (X264_1080P2997, "avc1.640028", (1920, 1080), 29_970),
-        ];
+        let known =
+            [(X264_720P30, "avc1.64001F", (1280, 720), 30_000), (X264_1080P2997, "avc1.640028", (1920, 1080), 29_970)];
         for (text, codec, dimensions, frame_rate_millis) in known {
             let record = hex(text);
             let config = Config::parse(&record).unwrap();
@@ -290,13 +244,7 @@ mod tests {
         let record = hex(X264_720P30);
         for end in 0..record.len() - 4 {
             let error = Config::parse(&record[..end]).unwrap_err();
-            assert_eq!(
-                error,
-                ConfigError::Short {
-                    codec: "avc",
-                    bytes: end
-                }
-            );
+            assert_eq!(error, ConfigError::Short { codec: "avc", bytes: end });
         }
     }
 
@@ -304,10 +252,7 @@ mod tests {
     fn record_without_parameter_sets_is_refused() {
         assert!(matches!(
             Config::parse(&[1, 100, 0, 31, 0xff, 0xe0, 0]),
-            Err(ConfigError::Value {
-                field: "SPS count",
-                ..
-            })
+            Err(ConfigError::Value { field: "SPS count", .. })
         ));
     }
 

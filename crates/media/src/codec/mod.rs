@@ -117,10 +117,7 @@ impl CodecConfig {
 /// Copies a configuration out of its message, so that a long-lived few bytes do not pin a socket buffer.
 fn own(codec: &'static str, record: &[u8]) -> Result<Bytes, ConfigError> {
     if record.len() > CONFIG_BYTES_MAX {
-        return Err(ConfigError::Long {
-            codec,
-            bytes: record.len(),
-        });
+        return Err(ConfigError::Long { codec, bytes: record.len() });
     }
     Ok(Bytes::copy_from_slice(record))
 }

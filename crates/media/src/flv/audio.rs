@@ -31,24 +31,16 @@ pub(super) fn parse(track: Option<&Track>, body: Bytes) -> Result<Message, Error
         ENHANCED => {
             let packet_type = skip_modifiers(&mut reader, first & 0x0f)?;
             if packet_type == packet::MULTITRACK {
-                return Err(Error::Multitrack {
-                    kind: reader.kind(),
-                });
+                return Err(Error::Multitrack { kind: reader.kind() });
             }
             let fourcc = reader.array::<4>()?;
             if &fourcc != b"mp4a" {
-                return Err(Error::FourCc {
-                    kind: TrackKind::Audio,
-                    fourcc,
-                });
+                return Err(Error::FourCc { kind: TrackKind::Audio, fourcc });
             }
             packet_type
         }
         id => {
-            return Err(Error::Codec {
-                kind: TrackKind::Audio,
-                id,
-            });
+            return Err(Error::Codec { kind: TrackKind::Audio, id });
         }
     };
     // Legacy AACPacketType and AudioPacketType agree in these two numbers.
@@ -56,21 +48,12 @@ pub(super) fn parse(track: Option<&Track>, body: Bytes) -> Result<Message, Error
         packet::SEQUENCE_START => {
             let config = aac::Config::parse(&reader.rest()?)?;
             let frame_samples = config.frame_samples;
-            Ok(Message::Config {
-                track: Track::new(CodecConfig::Aac(config)),
-                frame_samples,
-            })
+            Ok(Message::Config { track: Track::new(CodecConfig::Aac(config)), frame_samples })
         }
-        packet::CODED_FRAMES if track.is_none() => Err(Error::Unconfigured {
-            kind: TrackKind::Audio,
-        }),
+        packet::CODED_FRAMES if track.is_none() => Err(Error::Unconfigured { kind: TrackKind::Audio }),
         packet::CODED_FRAMES => {
             let data = reader.rest()?;
-            Ok(if data.is_empty() {
-                Message::Ignored
-            } else {
-                Message::Frame(data)
-            })
+            Ok(if data.is_empty() { Message::Ignored } else { Message::Frame(data) })
         }
         // Sequence end and multichannel configuration.
         _ => Ok(Message::Ignored),

@@ -41,11 +41,7 @@ pub(super) struct AudioClock {
 
 impl AudioClock {
     pub(super) fn new(scale: Timescale, frame_samples: u32) -> Self {
-        AudioClock {
-            scale,
-            frame_samples: i64::from(frame_samples),
-            next: None,
-        }
+        AudioClock { scale, frame_samples: i64::from(frame_samples), next: None }
     }
 
     /// The decode time of the next frame, in samples.
@@ -107,10 +103,7 @@ mod tests {
             expected = dts + 1024;
             assert!((dts - ms * 48).abs() <= 48 * AUDIO_STEP_MS, "frame {frame}");
         }
-        assert!(
-            (200..=216).contains(&steps),
-            "{steps} steps of a little over 20 ms make up 4.3 s"
-        );
+        assert!((200..=216).contains(&steps), "{steps} steps of a little over 20 ms make up 4.3 s");
     }
 
     #[test]

@@ -133,11 +133,7 @@ impl Demuxer {
                 self.video = Some(track.clone());
                 Unit::Config(track)
             }
-            video::Message::Picture {
-                keyframe,
-                composition_ms,
-                data,
-            } => {
+            video::Message::Picture { keyframe, composition_ms, data } => {
                 let dts = timestamp_ms.saturating_mul(90);
                 Unit::Access(AccessUnit {
                     kind: TrackKind::Video,
@@ -159,10 +155,7 @@ impl Demuxer {
         let parsed = audio::parse(self.audio.as_ref().map(|(track, _)| track), body)?;
         let timestamp_ms = self.unwrapper.unwrap(timestamp_ms);
         Ok(vec![match parsed {
-            audio::Message::Config {
-                track,
-                frame_samples,
-            } => {
+            audio::Message::Config { track, frame_samples } => {
                 // The same configuration again must not disturb the clock.
                 if self.audio.as_ref().is_none_or(|(known, _)| *known != track) {
                     let clock = AudioClock::new(track.timescale, frame_samples);
@@ -182,9 +175,7 @@ impl Demuxer {
                     })
                 }
                 None => {
-                    return Err(Error::Unconfigured {
-                        kind: TrackKind::Audio,
-                    });
+                    return Err(Error::Unconfigured { kind: TrackKind::Audio });
                 }
             },
             audio::Message::Ignored => Unit::Ignored,

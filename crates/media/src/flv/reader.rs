@@ -12,11 +12,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(kind: TrackKind, body: Bytes) -> Self {
-        Reader {
-            kind,
-            bytes: body.len(),
-            rest: body,
-        }
+        Reader { kind, bytes: body.len(), rest: body }
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, Error> {
@@ -29,8 +25,7 @@ impl Reader {
 
     /// A signed 24-bit integer: composition times.
     pub(super) fn i24(&mut self) -> Result<i32, Error> {
-        self.array()
-            .map(|[a, b, c]| i32::from_be_bytes([a, b, c, 0]) >> 8)
+        self.array().map(|[a, b, c]| i32::from_be_bytes([a, b, c, 0]) >> 8)
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
@@ -52,10 +47,7 @@ impl Reader {
     /// What is left, unless it is larger than an access unit may be.
     pub(super) fn rest(self) -> Result<Bytes, Error> {
         if self.rest.len() > super::ACCESS_UNIT_BYTES_MAX {
-            return Err(Error::Long {
-                kind: self.kind,
-                bytes: self.bytes,
-            });
+            return Err(Error::Long { kind: self.kind, bytes: self.bytes });
         }
         Ok(self.rest)
     }
@@ -65,10 +57,7 @@ impl Reader {
     }
 
     fn short(&self) -> Error {
-        Error::Short {
-            kind: self.kind,
-            bytes: self.bytes,
-        }
+        Error::Short { kind: self.kind, bytes: self.bytes }
     }
 }
 

@@ -5,8 +5,8 @@ use crate::track::Keyframe;
 use proptest::prelude::*;
 
 const AVCC: &[u8] = &[
-    1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 9, 0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xf6, 0x40, 1,
-    0, 4, 0x68, 0xce, 0x3c, 0x80,
+    1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 9, 0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xf6, 0x40, 1, 0, 4, 0x68, 0xce,
+    0x3c, 0x80,
 ];
 
 fn message(head: &[u8], payload: &[u8]) -> Bytes {
@@ -35,34 +35,19 @@ fn legacy_avc_and_aac() {
     assert_eq!(track.config.rfc6381(), "avc1.42C01E");
     let body = message(&[0x17, 1, 0, 0, 66], &[0, 0, 0, 2, 0x65, 0x88]);
     let unit = access(demuxer.video(40, body.clone()));
-    assert_eq!(
-        (unit.dts, unit.pts, unit.keyframe),
-        (3_600, 9_540, Keyframe::Yes)
-    );
+    assert_eq!((unit.dts, unit.pts, unit.keyframe), (3_600, 9_540, Keyframe::Yes));
     // A slice of the message, not a copy.
     assert_eq!(unit.data.as_ptr(), body[5..].as_ptr());
 
     let unit = access(demuxer.video(80, message(&[0x27, 1, 0xff, 0xff, 0xff], &[0, 0, 0, 1, 9])));
-    assert_eq!(
-        (unit.dts, unit.pts, unit.keyframe),
-        (7_200, 7_110, Keyframe::No)
-    );
+    assert_eq!((unit.dts, unit.pts, unit.keyframe), (7_200, 7_110, Keyframe::No));
 
-    assert!(matches!(
-        only(demuxer.audio(0, message(&[0xaf, 0], &[0x12, 0x10]))),
-        Unit::Config(_)
-    ));
+    assert!(matches!(only(demuxer.audio(0, message(&[0xaf, 0], &[0x12, 0x10]))), Unit::Config(_)));
     let unit = access(demuxer.audio(23, message(&[0xaf, 1], &[1, 2, 3])));
     assert_eq!((unit.dts, unit.kind), (1_014, TrackKind::Audio));
     // The same configuration again does not restart the sample clock.
-    assert!(matches!(
-        only(demuxer.audio(40, message(&[0xaf, 0], &[0x12, 0x10]))),
-        Unit::Config(_)
-    ));
-    assert_eq!(
-        access(demuxer.audio(46, message(&[0xaf, 1], &[1]))).dts,
-        1_014 + 1_024
-    );
+    assert!(matches!(only(demuxer.audio(40, message(&[0xaf, 0], &[0x12, 0x10]))), Unit::Config(_)));
+    assert_eq!(access(demuxer.audio(46, message(&[0xaf, 1], &[1]))).dts, 1_014 + 1_024);
 }
 
 #[test]
@@ -70,23 +55,14 @@ fn enhanced_headers_carry_a_fourcc() {
     let mut demuxer = Demuxer::new();
     let start = message(&[0x90, b'a', b'v', b'c', b'1'], AVCC);
     assert!(matches!(only(demuxer.video(0, start)), Unit::Config(_)));
-    let frame = message(
-        &[0x91, b'a', b'v', b'c', b'1', 0, 0, 33],
-        &[0, 0, 0, 1, 0x65],
-    );
+    let frame = message(&[0x91, b'a', b'v', b'c', b'1', 0, 0, 33], &[0, 0, 0, 1, 0x65]);
     assert_eq!(access(demuxer.video(10, frame)).pts, 43 * 90);
     let frame = message(&[0xa3, b'a', b'v', b'c', b'1'], &[0, 0, 0, 1, 0x41]);
     let unit = access(demuxer.video(20, frame));
-    assert_eq!(
-        (unit.dts, unit.pts, unit.keyframe),
-        (1_800, 1_800, Keyframe::No)
-    );
+    assert_eq!((unit.dts, unit.pts, unit.keyframe), (1_800, 1_800, Keyframe::No));
     // ModEx with three bytes of data (a nanosecond offset), then coded frames.
     let head = [0x97, 2, 0, 0, 9, 0x01, b'a', b'v', b'c', b'1', 0, 0, 0];
-    assert_eq!(
-        access(demuxer.video(30, message(&head, &[0, 0, 0, 1, 0x65]))).dts,
-        2_700
-    );
+    assert_eq!(access(demuxer.video(30, message(&head, &[0, 0, 0, 1, 0x65]))).dts, 2_700);
 
     let start = message(&[0x90, b'm', b'p', b'4', b'a'], &[0x11, 0x90]);
     assert!(matches!(only(demuxer.audio(0, start)), Unit::Config(_)));
@@ -111,53 +87,26 @@ fn what_is_not_taken_is_refused_by_name() {
     assert!(refused(demuxer.audio(0, message(&[0x2f], &[0]))).contains("codec 2 of FLV"));
     assert!(refused(demuxer.video(0, message(&[0x90], b"vp09"))).contains("'vp09'"));
     assert!(refused(demuxer.audio(0, message(&[0x90], b"Opus"))).contains("'Opus'"));
-    assert_eq!(
-        demuxer.video(0, message(&[0x96, 0x01], b"avc1")),
-        Err(Error::Multitrack {
-            kind: TrackKind::Video
-        })
-    );
+    assert_eq!(demuxer.video(0, message(&[0x96, 0x01], b"avc1")), Err(Error::Multitrack { kind: TrackKind::Video }));
     assert_eq!(
         demuxer.video(0, message(&[0x17, 1, 0, 0, 0], &[0, 0, 0, 1, 9])),
-        Err(Error::Unconfigured {
-            kind: TrackKind::Video
-        })
+        Err(Error::Unconfigured { kind: TrackKind::Video })
     );
-    assert_eq!(
-        demuxer.video(0, Bytes::new()),
-        Err(Error::Short {
-            kind: TrackKind::Video,
-            bytes: 0
-        })
-    );
+    assert_eq!(demuxer.video(0, Bytes::new()), Err(Error::Short { kind: TrackKind::Video, bytes: 0 }));
 }
 
 #[test]
 fn nal_lengths_must_add_up() {
     let mut demuxer = Demuxer::new();
-    demuxer
-        .video(0, message(&[0x17, 0, 0, 0, 0], AVCC))
-        .unwrap();
-    let body = message(
-        &[0x17, 1, 0, 0, 0],
-        &[0, 0, 0, 1, 9, 0xff, 0xff, 0xff, 0xff, 1],
-    );
-    assert_eq!(
-        demuxer.video(0, body),
-        Err(Error::NalLength {
-            at: 5,
-            length: 0xffff_ffff,
-            bytes: 10
-        })
-    );
+    demuxer.video(0, message(&[0x17, 0, 0, 0, 0], AVCC)).unwrap();
+    let body = message(&[0x17, 1, 0, 0, 0], &[0, 0, 0, 1, 9, 0xff, 0xff, 0xff, 0xff, 1]);
+    assert_eq!(demuxer.video(0, body), Err(Error::NalLength { at: 5, length: 0xffff_ffff, bytes: 10 }));
 }
 
 #[test]
 fn an_access_unit_has_a_largest_size() {
     let mut demuxer = Demuxer::new();
-    demuxer
-        .audio(0, message(&[0xaf, 0], &[0x12, 0x10]))
-        .unwrap();
+    demuxer.audio(0, message(&[0xaf, 0], &[0x12, 0x10])).unwrap();
     let body = message(&[0xaf, 1], &vec![0; ACCESS_UNIT_BYTES_MAX + 1]);
     assert!(matches!(demuxer.audio(0, body), Err(Error::Long { .. })));
 }
@@ -179,10 +128,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         b"\x90mp4a",
         b"\x91mp4a",
     ];
-    (
-        prop::sample::select(heads),
-        prop::collection::vec(any::<u8>(), 0..80),
-    )
+    (prop::sample::select(heads), prop::collection::vec(any::<u8>(), 0..80))
         .prop_map(|(head, tail)| [head, &tail].concat())
 }
 

@@ -8,11 +8,7 @@ use bytes::Bytes;
 
 pub(super) enum Message {
     Config(Track),
-    Picture {
-        keyframe: Keyframe,
-        composition_ms: i32,
-        data: Bytes,
-    },
+    Picture { keyframe: Keyframe, composition_ms: i32, data: Bytes },
     Ignored,
 }
 
@@ -33,11 +29,7 @@ mod packet {
 pub(super) fn parse(track: Option<&Track>, body: Bytes) -> Result<Message, Error> {
     let mut reader = Reader::new(TrackKind::Video, body);
     let first = reader.u8()?;
-    if first & 0x80 != 0 {
-        enhanced(track, reader, first)
-    } else {
-        legacy(track, reader, first)
-    }
+    if first & 0x80 != 0 { enhanced(track, reader, first) } else { legacy(track, reader, first) }
 }
 
 fn legacy(track: Option<&Track>, mut reader: Reader, first: u8) -> Result<Message, Error> {
@@ -46,17 +38,12 @@ fn legacy(track: Option<&Track>, mut reader: Reader, first: u8) -> Result<Messag
         return Ok(Message::Ignored);
     }
     if codec != LEGACY_AVC {
-        return Err(Error::Codec {
-            kind: TrackKind::Video,
-            id: codec,
-        });
+        return Err(Error::Codec { kind: TrackKind::Video, id: codec });
     }
     let packet_type = reader.u8()?;
     let composition_ms = reader.i24()?;
     match packet_type {
-        0 => Ok(Message::Config(Track::new(CodecConfig::Avc(
-            avc::Config::parse(&reader.rest()?)?,
-        )))),
+        0 => Ok(Message::Config(Track::new(CodecConfig::Avc(avc::Config::parse(&reader.rest()?)?)))),
         1 => picture(track, frame_type, composition_ms, reader.rest()?),
         _ => Ok(Message::Ignored),
     }
@@ -66,9 +53,7 @@ fn enhanced(track: Option<&Track>, mut reader: Reader, first: u8) -> Result<Mess
     let frame_type = first >> 4 & 0x07;
     let packet_type = skip_modifiers(&mut reader, first & 0x0f)?;
     if packet_type == packet::MULTITRACK {
-        return Err(Error::Multitrack {
-            kind: reader.kind(),
-        });
+        return Err(Error::Multitrack { kind: reader.kind() });
     }
     if frame_type == FRAME_COMMAND {
         return Ok(Message::Ignored);
@@ -78,10 +63,7 @@ fn enhanced(track: Option<&Track>, mut reader: Reader, first: u8) -> Result<Mess
         b"avc1" | b"hvc1" => true,
         b"av01" => false,
         _ => {
-            return Err(Error::FourCc {
-                kind: TrackKind::Video,
-                fourcc,
-            });
+            return Err(Error::FourCc { kind: TrackKind::Video, fourcc });
         }
     };
     match packet_type {
@@ -103,16 +85,9 @@ fn enhanced(track: Option<&Track>, mut reader: Reader, first: u8) -> Result<Mess
     }
 }
 
-fn picture(
-    track: Option<&Track>,
-    frame_type: u8,
-    composition_ms: i32,
-    data: Bytes,
-) -> Result<Message, Error> {
+fn picture(track: Option<&Track>, frame_type: u8, composition_ms: i32, data: Bytes) -> Result<Message, Error> {
     let Some(track) = track else {
-        return Err(Error::Unconfigured {
-            kind: TrackKind::Video,
-        });
+        return Err(Error::Unconfigured { kind: TrackKind::Video });
     };
     if data.is_empty() {
         return Ok(Message::Ignored);
@@ -122,16 +97,8 @@ fn picture(
         CodecConfig::Hevc(config) => check_nal_lengths(&data, config.nal_length_bytes)?,
         _ => {}
     }
-    let keyframe = if frame_type == FRAME_KEY {
-        Keyframe::Yes
-    } else {
-        Keyframe::No
-    };
-    Ok(Message::Picture {
-        keyframe,
-        composition_ms,
-        data,
-    })
+    let keyframe = if frame_type == FRAME_KEY { Keyframe::Yes } else { Keyframe::No };
+    Ok(Message::Picture { keyframe, composition_ms, data })
 }
 
 /// Walks the length-prefixed NAL units: viewers' decoders are spared what does not add up.
@@ -139,19 +106,11 @@ fn check_nal_lengths(data: &[u8], length_bytes: usize) -> Result<(), Error> {
     let mut at = 0;
     while at < data.len() {
         let prefix = data.get(at..at + length_bytes);
-        let length = prefix.map(|prefix| {
-            prefix
-                .iter()
-                .fold(0usize, |length, &byte| length << 8 | usize::from(byte))
-        });
+        let length = prefix.map(|prefix| prefix.iter().fold(0usize, |length, &byte| length << 8 | usize::from(byte)));
         match length {
             Some(length) if length <= data.len() - at - length_bytes => at += length_bytes + length,
             _ => {
-                return Err(Error::NalLength {
-                    at,
-                    length: length.unwrap_or_default(),
-                    bytes: data.len(),
-                });
+                return Err(Error::NalLength { at, length: length.unwrap_or_default(), bytes: data.len() });
             }
         }
     }

@@ -6,19 +6,12 @@ pub(super) fn boxed(out: &mut Vec<u8>, name: &[u8; 4], body: impl FnOnce(&mut Ve
     out.extend([0; 4]);
     out.extend(name);
     body(out);
-    let size =
-        u32::try_from(out.len() - start).expect("header boxes hold bounded input, far below 4 GiB");
+    let size = u32::try_from(out.len() - start).expect("header boxes hold bounded input, far below 4 GiB");
     out[start..start + 4].copy_from_slice(&size.to_be_bytes());
 }
 
 /// Writes a full box: a version and 24 bits of flags first.
-pub(super) fn full(
-    out: &mut Vec<u8>,
-    name: &[u8; 4],
-    version: u8,
-    flags: u32,
-    body: impl FnOnce(&mut Vec<u8>),
-) {
+pub(super) fn full(out: &mut Vec<u8>, name: &[u8; 4], version: u8, flags: u32, body: impl FnOnce(&mut Vec<u8>)) {
     boxed(out, name, |out| {
         u32(out, u32::from(version) << 24 | flags & 0x00ff_ffff);
         body(out);

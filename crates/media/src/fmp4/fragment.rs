@@ -52,10 +52,7 @@ pub struct Event<'a> {
 /// The header of a part. The payloads follow it: each run's samples in order, one run after another.
 pub fn fragment_header(sequence: u32, events: &[Event<'_>], runs: &[Run<'_>]) -> Bytes {
     let samples: usize = runs.iter().map(|run| run.samples.len()).sum();
-    let metadata: usize = events
-        .iter()
-        .map(|event| event.cue.payload.len() + 256)
-        .sum();
+    let metadata: usize = events.iter().map(|event| event.cue.payload.len() + 256).sum();
     let mut out = Vec::with_capacity(128 + runs.len() * 96 + samples * 16 + metadata);
     for event in events {
         emsg(&mut out, event);
@@ -70,18 +67,12 @@ pub fn fragment_header(sequence: u32, events: &[Event<'_>], runs: &[Run<'_>]) ->
     });
     let mut offset = out.len() - moof + 8;
     for (run, at) in runs.iter().zip(offsets) {
-        let value =
-            i32::try_from(offset).expect("a part is far below 2 GiB: the packager bounds segments");
+        let value = i32::try_from(offset).expect("a part is far below 2 GiB: the packager bounds segments");
         out[at..at + 4].copy_from_slice(&value.to_be_bytes());
-        offset += run
-            .samples
-            .iter()
-            .map(|sample| sample.size as usize)
-            .sum::<usize>();
+        offset += run.samples.iter().map(|sample| sample.size as usize).sum::<usize>();
     }
     let payload = offset - (out.len() - moof + 8);
-    let size = u32::try_from(payload + 8)
-        .expect("a part is far below 4 GiB: the packager bounds segments");
+    let size = u32::try_from(payload + 8).expect("a part is far below 4 GiB: the packager bounds segments");
     u32(&mut out, size);
     out.extend(b"mdat");
     Bytes::from(out)
@@ -113,27 +104,12 @@ fn traf(out: &mut Vec<u8>, run: &Run<'_>) -> usize {
 
     let first = run.samples.first();
     let same_duration = first
-        .filter(|first| {
-            run.samples
-                .iter()
-                .all(|sample| sample.duration == first.duration)
-        })
+        .filter(|first| run.samples.iter().all(|sample| sample.duration == first.duration))
         .map(|first| first.duration);
-    let all_sync = run
-        .samples
-        .iter()
-        .all(|sample| sample.keyframe == Keyframe::Yes);
+    let all_sync = run.samples.iter().all(|sample| sample.keyframe == Keyframe::Yes);
     // The default flags of `trex` are those of a sync sample for audio only.
-    let flags = if all_sync && run.track_id == super::AUDIO_TRACK_ID {
-        0
-    } else {
-        FLAGS
-    };
-    let compositions = if run.samples.iter().any(|sample| sample.composition != 0) {
-        COMPOSITIONS
-    } else {
-        0
-    };
+    let flags = if all_sync && run.track_id == super::AUDIO_TRACK_ID { 0 } else { FLAGS };
+    let compositions = if run.samples.iter().any(|sample| sample.composition != 0) { COMPOSITIONS } else { 0 };
     let (durations, default_duration) = match same_duration {
         Some(_) => (0, DEFAULT_DURATION),
         None => (DURATIONS, 0),
@@ -148,10 +124,7 @@ fn traf(out: &mut Vec<u8>, run: &Run<'_>) -> usize {
     let mut offset_at = 0;
     let fields = DATA_OFFSET | SIZES | durations | flags | compositions;
     full(out, b"trun", 1, fields, |out| {
-        u32(
-            out,
-            u32::try_from(run.samples.len()).expect("a part holds far fewer samples"),
-        );
+        u32(out, u32::try_from(run.samples.len()).expect("a part holds far fewer samples"));
         offset_at = out.len();
         u32(out, 0);
         for sample in run.samples {
@@ -160,14 +133,7 @@ fn traf(out: &mut Vec<u8>, run: &Run<'_>) -> usize {
             }
             u32(out, sample.size);
             if flags != 0 {
-                u32(
-                    out,
-                    if sample.keyframe == Keyframe::Yes {
-                        SYNC
-                    } else {
-                        NOT_SYNC
-                    },
-                );
+                u32(out, if sample.keyframe == Keyframe::Yes { SYNC } else { NOT_SYNC });
             }
             if compositions != 0 {
                 out.extend(sample.composition.to_be_bytes());

@@ -42,14 +42,7 @@ pub fn init_segment(video: Option<&Track>, audio: Option<&Track>) -> Bytes {
                     u32(out, 1);
                     u32(out, 0);
                     u32(out, 0);
-                    u32(
-                        out,
-                        if track.kind == TrackKind::Audio {
-                            SYNC
-                        } else {
-                            NOT_SYNC
-                        },
-                    );
+                    u32(out, if track.kind == TrackKind::Audio { SYNC } else { NOT_SYNC });
                 });
             }
         });
@@ -65,10 +58,7 @@ fn matrix(out: &mut Vec<u8>) {
 
 fn trak(out: &mut Vec<u8>, id: u32, track: &Track) {
     let video = track.kind == TrackKind::Video;
-    let (width, height) = track
-        .config
-        .dimensions()
-        .map_or((0, 0), |(w, h)| (short(w), short(h)));
+    let (width, height) = track.config.dimensions().map_or((0, 0), |(w, h)| (short(w), short(h)));
     // Flags: enabled, in movie.
     full(out, b"tkhd", 0, 3, |out| {
         zeros(out, 8);
@@ -169,10 +159,7 @@ fn sound_entry(out: &mut Vec<u8>, config: &aac::Config) {
         u16(out, 16);
         zeros(out, 4);
         // 16.16 fixed point; a rate that does not fit is 0, and the timescale tells it.
-        u32(
-            out,
-            u16::try_from(config.sample_rate).map_or(0, |rate| u32::from(rate) << 16),
-        );
+        u32(out, u16::try_from(config.sample_rate).map_or(0, |rate| u32::from(rate) << 16));
         full(out, b"esds", 0, 0, |out| {
             descriptor(out, 3, |out| {
                 u16(out, 0);

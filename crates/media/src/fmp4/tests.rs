@@ -10,8 +10,8 @@ use mp4_atom::{Any, Codec, Decode, Emsg, EmsgTimestamp, Ftyp, Moof, Moov};
 use proptest::prelude::*;
 
 const AVCC: &[u8] = &[
-    1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 9, 0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xf6, 0x40, 1,
-    0, 4, 0x68, 0xce, 0x3c, 0x80,
+    1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 9, 0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xf6, 0x40, 1, 0, 4, 0x68, 0xce,
+    0x3c, 0x80,
 ];
 
 fn video() -> Track {
@@ -37,42 +37,23 @@ fn init_segment_of_two_tracks_reads_back() {
     assert_eq!(moov.trak.len(), 2);
     let (picture, sound) = (&moov.trak[0], &moov.trak[1]);
     assert_eq!((picture.tkhd.track_id, sound.tkhd.track_id), (1, 2));
-    assert_eq!(
-        (picture.mdia.mdhd.timescale, sound.mdia.mdhd.timescale),
-        (90_000, 48_000)
-    );
-    let Codec::Avc1(avc1) = &picture.mdia.minf.stbl.stsd.codecs[0] else {
-        panic!("not avc1")
-    };
+    assert_eq!((picture.mdia.mdhd.timescale, sound.mdia.mdhd.timescale), (90_000, 48_000));
+    let Codec::Avc1(avc1) = &picture.mdia.minf.stbl.stsd.codecs[0] else { panic!("not avc1") };
     assert_eq!((avc1.visual.width, avc1.visual.height), (640, 480));
     assert_eq!(avc1.avcc.sequence_parameter_sets[0], &AVCC[8..17]);
-    let Codec::Mp4a(mp4a) = &sound.mdia.minf.stbl.stsd.codecs[0] else {
-        panic!("not mp4a")
-    };
-    assert_eq!(
-        (mp4a.audio.channel_count, mp4a.audio.sample_rate.integer()),
-        (2, 48_000)
-    );
+    let Codec::Mp4a(mp4a) = &sound.mdia.minf.stbl.stsd.codecs[0] else { panic!("not mp4a") };
+    assert_eq!((mp4a.audio.channel_count, mp4a.audio.sample_rate.integer()), (2, 48_000));
     let specific = mp4a.esds.es_desc.dec_config.dec_specific.as_ref().unwrap();
-    assert_eq!(
-        (specific.profile, specific.freq_index, specific.chan_conf),
-        (2, 3, 2)
-    );
+    assert_eq!((specific.profile, specific.freq_index, specific.chan_conf), (2, 3, 2));
     assert_eq!(moov.mvex.unwrap().trex.len(), 2);
 }
 
 #[test]
 fn init_segment_of_one_track_has_one() {
     let moov = read_init(&init_segment(Some(&video()), None));
-    assert_eq!(
-        (moov.trak.len(), moov.mvex.unwrap().trex[0].track_id),
-        (1, 1)
-    );
+    assert_eq!((moov.trak.len(), moov.mvex.unwrap().trex[0].track_id), (1, 1));
     let moov = read_init(&init_segment(None, Some(&audio())));
-    assert_eq!(
-        (moov.trak.len(), moov.mvex.unwrap().trex[0].track_id),
-        (1, 2)
-    );
+    assert_eq!((moov.trak.len(), moov.mvex.unwrap().trex[0].track_id), (1, 2));
 }
 
 #[test]
@@ -83,44 +64,20 @@ fn hevc_and_av1_have_their_own_entries() {
     record.extend([33, 0, 1, 0, 2, 0x42, 1]);
     let hevc = Track::new(CodecConfig::Hevc(hevc::Config::parse(&record).unwrap()));
     let moov = read_init(&init_segment(Some(&hevc), None));
-    assert!(matches!(
-        moov.trak[0].mdia.minf.stbl.stsd.codecs[0],
-        Codec::Hvc1(_)
-    ));
-    let av1 = Track::new(CodecConfig::Av1(
-        av1::Config::parse(&[0x81, 5, 12, 0]).unwrap(),
-    ));
+    assert!(matches!(moov.trak[0].mdia.minf.stbl.stsd.codecs[0], Codec::Hvc1(_)));
+    let av1 = Track::new(CodecConfig::Av1(av1::Config::parse(&[0x81, 5, 12, 0]).unwrap()));
     let moov = read_init(&init_segment(Some(&av1), None));
-    assert!(matches!(
-        moov.trak[0].mdia.minf.stbl.stsd.codecs[0],
-        Codec::Av01(_)
-    ));
+    assert!(matches!(moov.trak[0].mdia.minf.stbl.stsd.codecs[0], Codec::Av01(_)));
 }
 
 #[test]
 fn cue_is_an_event_before_the_fragment() {
-    let cue = Cue {
-        id: "c7".into(),
-        payload: "hello".into(),
-        owner: CueOwner::OutOfBand,
-    };
-    let event = Event {
-        cue: &cue,
-        id: 7,
-        presentation_time: 1 << 40,
-        timescale: Timescale::VIDEO,
-        duration: 9_000,
-    };
-    let run = Run {
-        track_id: 1,
-        base_decode_time: 1 << 40,
-        samples: &[],
-    };
+    let cue = Cue { id: "c7".into(), payload: "hello".into(), owner: CueOwner::OutOfBand };
+    let event = Event { cue: &cue, id: 7, presentation_time: 1 << 40, timescale: Timescale::VIDEO, duration: 9_000 };
+    let run = Run { track_id: 1, base_decode_time: 1 << 40, samples: &[] };
     let header = fragment_header(1, &[event], &[run]);
     let mut rest = &header[..];
-    let Any::Emsg(emsg) = Any::decode(&mut rest).unwrap() else {
-        panic!("not emsg")
-    };
+    let Any::Emsg(emsg) = Any::decode(&mut rest).unwrap() else { panic!("not emsg") };
     assert_eq!(
         emsg,
         Emsg {
@@ -134,26 +91,18 @@ fn cue_is_an_event_before_the_fragment() {
         }
     );
     let moof = Moof::decode(&mut rest).unwrap();
-    assert_eq!(
-        moof.traf[0].tfdt.as_ref().unwrap().base_media_decode_time,
-        1 << 40
-    );
+    assert_eq!(moof.traf[0].tfdt.as_ref().unwrap().base_media_decode_time, 1 << 40);
 }
 
 fn sample() -> impl Strategy<Value = Sample> {
-    (
-        0..200_000u32,
-        0..100_000u32,
-        -20_000..20_000i32,
-        any::<bool>(),
-        0..3u8,
-    )
-        .prop_map(|(duration, size, composition, key, shape)| Sample {
+    (0..200_000u32, 0..100_000u32, -20_000..20_000i32, any::<bool>(), 0..3u8).prop_map(
+        |(duration, size, composition, key, shape)| Sample {
             duration: if shape == 0 { duration } else { 3_000 },
             size,
             composition: if shape == 1 { composition } else { 0 },
             keyframe: if key { Keyframe::Yes } else { Keyframe::No },
-        })
+        },
+    )
 }
 
 proptest! {

@@ -29,23 +29,17 @@ impl Context {
 
     /// Adds a value of a key.
     pub fn add(&mut self, key: &str, value: impl Into<String>) {
-        self.values
-            .entry(key.to_ascii_lowercase())
-            .or_default()
-            .push(value.into());
+        self.values.entry(key.to_ascii_lowercase()).or_default().push(value.into());
     }
 
     /// Adds `aws:CurrentTime` and `aws:EpochTime`.
     #[must_use]
     pub fn at(self, now: Timestamp) -> Context {
-        self.with("aws:CurrentTime", now.iso_seconds())
-            .with("aws:EpochTime", (now.0 / 1000).to_string())
+        self.with("aws:CurrentTime", now.iso_seconds()).with("aws:EpochTime", (now.0 / 1000).to_string())
     }
 
     fn values(&self, key: &str) -> &[String] {
-        self.values
-            .get(&key.to_ascii_lowercase())
-            .map_or(&[], Vec::as_slice)
+        self.values.get(&key.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
     }
 
     /// The value of a key that has exactly one.
@@ -109,11 +103,7 @@ enum Compare {
 
 impl Condition {
     pub(super) fn new(operator: &str, key: &str, values: Vec<String>) -> Condition {
-        Condition {
-            operator: Operator::parse(operator),
-            key: key.to_owned(),
-            values,
-        }
+        Condition { operator: Operator::parse(operator), key: key.to_owned(), values }
     }
 
     /// Whether it is so; `None` if that cannot be judged.
@@ -122,18 +112,10 @@ impl Condition {
         match self.operator {
             Operator::Unknown => None,
             Operator::Null => {
-                let want_absent = self
-                    .values
-                    .iter()
-                    .any(|value| value.eq_ignore_ascii_case("true"));
+                let want_absent = self.values.iter().any(|value| value.eq_ignore_ascii_case("true"));
                 Some(actual.is_empty() == want_absent)
             }
-            Operator::Known {
-                test,
-                negated,
-                if_exists,
-                set,
-            } => {
+            Operator::Known { test, negated, if_exists, set } => {
                 if actual.is_empty() {
                     // "Condition operators": a missing key satisfies a negated operator and ForAllValues, never ForAnyValue.
                     return Some(if_exists || set == Set::All || (negated && set == Set::Single));
@@ -153,11 +135,7 @@ impl Condition {
                     Set::Any => false,
                     Set::Single => negated,
                 };
-                let held = if all {
-                    actual.iter().all(&mut one)
-                } else {
-                    actual.iter().any(&mut one)
-                };
+                let held = if all { actual.iter().all(&mut one) } else { actual.iter().any(&mut one) };
                 if doubt { None } else { Some(held) }
             }
         }
@@ -203,12 +181,7 @@ impl Operator {
             "Null" if !if_exists && set == Set::Single => return Operator::Null,
             _ => return Operator::Unknown,
         };
-        Operator::Known {
-            test,
-            negated,
-            if_exists,
-            set,
-        }
+        Operator::Known { test, negated, if_exists, set }
     }
 }
 
@@ -216,9 +189,7 @@ impl Test {
     /// `None` if either side cannot be read.
     fn fits(self, expected: &str, actual: &str, context: &Context) -> Option<bool> {
         match self {
-            Test::Equals if expected.contains("${") => {
-                Pattern::without_wildcards(expected).matches_in(actual, context)
-            }
+            Test::Equals if expected.contains("${") => Pattern::without_wildcards(expected).matches_in(actual, context),
             Test::Equals => Some(expected == actual),
             Test::EqualsIgnoreCase if expected.contains("${") => None,
             Test::EqualsIgnoreCase => Some(expected.to_lowercase() == actual.to_lowercase()),
@@ -227,8 +198,7 @@ impl Test {
             Test::Bool => Some(expected.eq_ignore_ascii_case(actual)),
             Test::Ip => ip_within(expected, actual),
             Test::Numeric(compare) => {
-                let (expected, actual) =
-                    (expected.parse::<f64>().ok()?, actual.parse::<f64>().ok()?);
+                let (expected, actual) = (expected.parse::<f64>().ok()?, actual.parse::<f64>().ok()?);
                 Some(compare.holds(actual.partial_cmp(&expected)?))
             }
             Test::Date(compare) => Some(compare.holds(seconds(actual)?.cmp(&seconds(expected)?))),
@@ -266,18 +236,13 @@ fn arn_like(expected: &str, actual: &str, context: &Context) -> Option<bool> {
 fn ip_within(network: &str, address: &str) -> Option<bool> {
     let address: IpAddr = address.parse::<IpAddr>().ok()?.to_canonical();
     let (base, length) = match network.split_once('/') {
-        Some((base, length)) => (
-            base.parse::<IpAddr>().ok()?,
-            Some(length.parse::<u32>().ok()?),
-        ),
+        Some((base, length)) => (base.parse::<IpAddr>().ok()?, Some(length.parse::<u32>().ok()?)),
         None => (network.parse::<IpAddr>().ok()?, None),
     };
     let (base, address, width) = match (base, address) {
-        (IpAddr::V4(base), IpAddr::V4(address)) => (
-            u128::from(base.to_bits()) << 96,
-            u128::from(address.to_bits()) << 96,
-            32,
-        ),
+        (IpAddr::V4(base), IpAddr::V4(address)) => {
+            (u128::from(base.to_bits()) << 96, u128::from(address.to_bits()) << 96, 32)
+        }
         (IpAddr::V6(base), IpAddr::V6(address)) => (base.to_bits(), address.to_bits(), 128),
         _ => return Some(false),
     };

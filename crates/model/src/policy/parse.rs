@@ -24,10 +24,7 @@ pub(super) enum Kind {
 }
 
 fn wrong<T>(path: impl Into<String>, expected: impl Into<String>) -> Result<T, PolicyError> {
-    Err(PolicyError {
-        path: path.into(),
-        expected: expected.into(),
-    })
+    Err(PolicyError { path: path.into(), expected: expected.into() })
 }
 
 pub(super) fn document(document: &Value, kind: Kind) -> Result<Policy, PolicyError> {
@@ -58,22 +55,10 @@ fn statement(value: &Value, path: &str, kind: Kind) -> Result<Statement, PolicyE
     let Some(fields) = value.as_object() else {
         return wrong(path, "an object");
     };
-    const KNOWN: [&str; 9] = [
-        "Sid",
-        "Effect",
-        "Principal",
-        "NotPrincipal",
-        "Action",
-        "NotAction",
-        "Resource",
-        "NotResource",
-        "Condition",
-    ];
+    const KNOWN: [&str; 9] =
+        ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
     if let Some(unknown) = fields.keys().find(|name| !KNOWN.contains(&name.as_str())) {
-        return wrong(
-            format!("{path}.{unknown}"),
-            format!("one of {}", KNOWN.join(", ")),
-        );
+        return wrong(format!("{path}.{unknown}"), format!("one of {}", KNOWN.join(", ")));
     }
     let effect = match fields.get("Effect").and_then(Value::as_str) {
         Some("Allow") => Effect::Allow,
@@ -85,22 +70,14 @@ fn statement(value: &Value, path: &str, kind: Kind) -> Result<Statement, PolicyE
             || text.split_once(':').is_some_and(|(service, name)| {
                 !service.is_empty() && !name.is_empty() && !text.contains(char::is_whitespace)
             });
-        if well_formed {
-            Ok(Pattern::new(&text.to_ascii_lowercase()))
-        } else {
-            Err("SERVICE:Operation or *")
-        }
+        if well_formed { Ok(Pattern::new(&text.to_ascii_lowercase())) } else { Err("SERVICE:Operation or *") }
     })?;
     let Some(actions) = actions else {
         return wrong(format!("{path}.Action"), "Action or NotAction");
     };
     let resources = selector(fields, path, "Resource", |text| {
         let well_formed = text == "*" || text.starts_with("arn:");
-        if well_formed {
-            Ok(Pattern::new(text))
-        } else {
-            Err("an ARN or *")
-        }
+        if well_formed { Ok(Pattern::new(text)) } else { Err("an ARN or *") }
     })?;
     let resources = match (resources, kind) {
         (Some(resources), Kind::Identity | Kind::Resource) => resources,
@@ -114,31 +91,16 @@ fn statement(value: &Value, path: &str, kind: Kind) -> Result<Statement, PolicyE
         (None, Kind::Identity) => Principals::Attached,
         (Some(principals), Kind::Resource | Kind::Trust) => principals,
         (Some(_), Kind::Identity) => {
-            return wrong(
-                format!("{path}.Principal"),
-                "no principal in a policy of an identity",
-            );
+            return wrong(format!("{path}.Principal"), "no principal in a policy of an identity");
         }
         (None, _) => return wrong(format!("{path}.Principal"), "Principal or NotPrincipal"),
     };
-    if matches!(
-        (&principals, effect),
-        (Principals::AllBut(_), Effect::Allow)
-    ) {
+    if matches!((&principals, effect), (Principals::AllBut(_), Effect::Allow)) {
         // It would grant to everybody unknown.
-        return wrong(
-            format!("{path}.NotPrincipal"),
-            "Principal in a statement that allows",
-        );
+        return wrong(format!("{path}.NotPrincipal"), "Principal in a statement that allows");
     }
     let conditions = conditions(fields.get("Condition"), path)?;
-    Ok(Statement {
-        effect,
-        principals,
-        actions,
-        resources,
-        conditions,
-    })
+    Ok(Statement { effect, principals, actions, resources, conditions })
 }
 
 /// One of two members that exclude each other, a text or a list of texts.
@@ -164,10 +126,7 @@ fn selector(
     };
     let inverse = format!("Not{name}");
     match (patterns(name)?, patterns(&inverse)?) {
-        (Some(_), Some(_)) => wrong(
-            format!("{path}.{inverse}"),
-            format!("{name} or {inverse}, not both"),
-        ),
+        (Some(_), Some(_)) => wrong(format!("{path}.{inverse}"), format!("{name} or {inverse}, not both")),
         (Some(only), None) => Ok(Some(Selector::Only(only))),
         (None, Some(but)) => Ok(Some(Selector::AllBut(but))),
         (None, None) => Ok(None),
@@ -223,10 +182,7 @@ fn principals(fields: &Map<String, Value>, path: &str) -> Result<Option<Principa
         }
     };
     match (read("Principal")?, read("NotPrincipal")?) {
-        (Some(_), Some(_)) => wrong(
-            format!("{path}.NotPrincipal"),
-            "Principal or NotPrincipal, not both",
-        ),
+        (Some(_), Some(_)) => wrong(format!("{path}.NotPrincipal"), "Principal or NotPrincipal, not both"),
         (Some(only), None) => Ok(Some(Principals::Only(only))),
         (None, Some(but)) => Ok(Some(Principals::AllBut(but))),
         (None, None) => Ok(None),

@@ -22,10 +22,7 @@ impl Pattern {
         let mut tokens = Vec::with_capacity(text.len());
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
-            if let Some((name, after)) = rest
-                .strip_prefix("${")
-                .and_then(|inner| inner.split_once('}'))
-            {
+            if let Some((name, after)) = rest.strip_prefix("${").and_then(|inner| inner.split_once('}')) {
                 tokens.push(match name {
                     "*" => Token::Literal('*'),
                     "?" => Token::Literal('?'),
@@ -67,20 +64,14 @@ impl Pattern {
 
     /// Whether the whole text fits, with variables from the request; `None` if the request has no value for one.
     pub(super) fn matches_in(&self, text: &str, context: &Context) -> Option<bool> {
-        if !self
-            .tokens
-            .iter()
-            .any(|token| matches!(token, Token::Variable(_)))
-        {
+        if !self.tokens.iter().any(|token| matches!(token, Token::Variable(_))) {
             return Some(fits(&self.tokens, text));
         }
         let mut tokens = Vec::with_capacity(self.tokens.len());
         for token in &self.tokens {
             match token {
                 // The value is taken literally: a `*` in it is a star.
-                Token::Variable(name) => {
-                    tokens.extend(context.single(name)?.chars().map(Token::Literal))
-                }
+                Token::Variable(name) => tokens.extend(context.single(name)?.chars().map(Token::Literal)),
                 other => tokens.push(other.clone()),
             }
         }
@@ -89,16 +80,7 @@ impl Pattern {
 
     /// The plain text before the first wildcard or variable.
     pub fn literal_prefix(&self) -> String {
-        self.tokens
-            .iter()
-            .map_while(|token| {
-                if let Token::Literal(c) = token {
-                    Some(*c)
-                } else {
-                    None
-                }
-            })
-            .collect()
+        self.tokens.iter().map_while(|token| if let Token::Literal(c) = token { Some(*c) } else { None }).collect()
     }
 }
 

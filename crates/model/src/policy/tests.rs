@@ -10,29 +10,11 @@ use serde_json::json;
 const ACCOUNT: &str = "000000000000";
 
 fn function() -> iam::Principal {
-    iam::Principal::Role {
-        role: "IVSRole".into(),
-        session: "asker".into(),
-    }
+    iam::Principal::Role { role: "IVSRole".into(), session: "asker".into() }
 }
 
-fn ask(
-    policies: &[Policy],
-    principal: &iam::Principal,
-    action: &str,
-    resource: &str,
-    context: &Context,
-) -> Decision {
-    evaluate(
-        policies,
-        &Request {
-            principal,
-            account: ACCOUNT,
-            action,
-            resource,
-            context,
-        },
-    )
+fn ask(policies: &[Policy], principal: &iam::Principal, action: &str, resource: &str, context: &Context) -> Decision {
+    evaluate(policies, &Request { principal, account: ACCOUNT, action, resource, context })
 }
 
 fn identity(statement: Value) -> Policy {
@@ -44,14 +26,7 @@ fn conditioned(effect: &str, condition: Value) -> Policy {
 }
 
 fn holds(condition: Value, context: &Context) -> bool {
-    ask(
-        &[conditioned("Allow", condition)],
-        &function(),
-        "s3:GetObject",
-        "arn:aws:s3:::b/k",
-        context,
-    )
-    .is_allowed()
+    ask(&[conditioned("Allow", condition)], &function(), "s3:GetObject", "arn:aws:s3:::b/k", context).is_allowed()
 }
 
 #[test]
@@ -61,64 +36,26 @@ fn actions_ignore_case_and_resources_do_not() {
     }))];
     let none = Context::new();
     let channel = "arn:aws:ivs:us-east-1:000000000000:channel/AbCd";
-    assert_eq!(
-        ask(&policy, &function(), "IVS:putmetadata", channel, &none),
-        Decision::Allowed
-    );
-    assert_eq!(
-        ask(&policy, &function(), "ivs:GetStream", channel, &none),
-        Decision::NotAllowed
-    );
-    assert_eq!(
-        ask(
-            &policy,
-            &function(),
-            "ivs:PutMetadata",
-            &channel.to_lowercase(),
-            &none
-        ),
-        Decision::NotAllowed
-    );
+    assert_eq!(ask(&policy, &function(), "IVS:putmetadata", channel, &none), Decision::Allowed);
+    assert_eq!(ask(&policy, &function(), "ivs:GetStream", channel, &none), Decision::NotAllowed);
+    assert_eq!(ask(&policy, &function(), "ivs:PutMetadata", &channel.to_lowercase(), &none), Decision::NotAllowed);
 }
 
 #[test]
 fn a_deny_wins_over_every_allow_even_for_root() {
     let policies = [
         identity(json!([{"Effect": "Allow", "Action": "*", "Resource": "*"}])),
-        identity(
-            json!({"Effect": "Deny", "NotAction": "s3:Get*", "NotResource": "arn:aws:s3:::mine/*"}),
-        ),
+        identity(json!({"Effect": "Deny", "NotAction": "s3:Get*", "NotResource": "arn:aws:s3:::mine/*"})),
     ];
     let none = Context::new();
     let other = "arn:aws:s3:::other/k";
     for principal in [function(), iam::Principal::Root] {
-        assert_eq!(
-            ask(&policies, &principal, "s3:PutObject", other, &none),
-            Decision::ExplicitlyDenied
-        );
-        assert_eq!(
-            ask(&policies, &principal, "s3:GetObject", other, &none),
-            Decision::Allowed
-        );
-        assert_eq!(
-            ask(
-                &policies,
-                &principal,
-                "s3:PutObject",
-                "arn:aws:s3:::mine/k",
-                &none
-            ),
-            Decision::Allowed
-        );
+        assert_eq!(ask(&policies, &principal, "s3:PutObject", other, &none), Decision::ExplicitlyDenied);
+        assert_eq!(ask(&policies, &principal, "s3:GetObject", other, &none), Decision::Allowed);
+        assert_eq!(ask(&policies, &principal, "s3:PutObject", "arn:aws:s3:::mine/k", &none), Decision::Allowed);
     }
-    assert_eq!(
-        ask(&[], &iam::Principal::Root, "s3:PutObject", other, &none),
-        Decision::Allowed
-    );
-    assert_eq!(
-        ask(&[], &function(), "s3:PutObject", other, &none),
-        Decision::NotAllowed
-    );
+    assert_eq!(ask(&[], &iam::Principal::Root, "s3:PutObject", other, &none), Decision::Allowed);
+    assert_eq!(ask(&[], &function(), "s3:PutObject", other, &none), Decision::NotAllowed);
 }
 
 #[test]
@@ -130,36 +67,9 @@ fn a_public_bucket_policy_lets_anonymous_read_and_nothing_else() {
     .unwrap()];
     let none = Context::new();
     let nobody = iam::Principal::Anonymous;
-    assert_eq!(
-        ask(
-            &policy,
-            &nobody,
-            "s3:GetObject",
-            "arn:aws:s3:::site/a/b.js",
-            &none
-        ),
-        Decision::Allowed
-    );
-    assert_eq!(
-        ask(
-            &policy,
-            &nobody,
-            "s3:PutObject",
-            "arn:aws:s3:::site/a/b.js",
-            &none
-        ),
-        Decision::NotAllowed
-    );
-    assert_eq!(
-        ask(
-            &policy,
-            &nobody,
-            "s3:GetObject",
-            "arn:aws:s3:::sites/a",
-            &none
-        ),
-        Decision::NotAllowed
-    );
+    assert_eq!(ask(&policy, &nobody, "s3:GetObject", "arn:aws:s3:::site/a/b.js", &none), Decision::Allowed);
+    assert_eq!(ask(&policy, &nobody, "s3:PutObject", "arn:aws:s3:::site/a/b.js", &none), Decision::NotAllowed);
+    assert_eq!(ask(&policy, &nobody, "s3:GetObject", "arn:aws:s3:::sites/a", &none), Decision::NotAllowed);
 }
 
 #[test]
@@ -173,14 +83,7 @@ fn principals_are_accounts_roles_sessions_and_services() {
     };
     let may = |principal: Value, who: &iam::Principal| {
         let resource = "arn:aws:lambda:us-east-1:000000000000:function:f";
-        ask(
-            &allow(principal),
-            who,
-            "lambda:InvokeFunction",
-            resource,
-            &Context::new(),
-        )
-        .is_allowed()
+        ask(&allow(principal), who, "lambda:InvokeFunction", resource, &Context::new()).is_allowed()
     };
     let events = iam::Principal::Service("events.amazonaws.com".into());
     assert!(may(json!({"Service": "events.amazonaws.com"}), &events));
@@ -194,16 +97,11 @@ fn principals_are_accounts_roles_sessions_and_services() {
         "arn:aws:sts::000000000000:assumed-role/IVSRole/asker",
     ] {
         assert!(may(json!({"AWS": [principal]}), &function()), "{principal}");
-        assert!(
-            !may(json!({"AWS": principal}), &iam::Principal::Anonymous),
-            "{principal}"
-        );
+        assert!(!may(json!({"AWS": principal}), &iam::Principal::Anonymous), "{principal}");
     }
-    for principal in [
-        "111111111111",
-        "arn:aws:iam::000000000000:role/IVSRole2",
-        "arn:aws:iam::111111111111:role/IVSRole",
-    ] {
+    for principal in
+        ["111111111111", "arn:aws:iam::000000000000:role/IVSRole2", "arn:aws:iam::111111111111:role/IVSRole"]
+    {
         assert!(!may(json!({"AWS": principal}), &function()), "{principal}");
     }
 }
@@ -215,10 +113,7 @@ fn conditions_compare_as_their_operators_say() {
         .with("aws:SecureTransport", "true")
         .with("s3:prefix", "home/anna")
         .with("s3:max-keys", "10")
-        .with(
-            "aws:SourceArn",
-            "arn:aws:events:us-east-1:000000000000:rule/r",
-        )
+        .with("aws:SourceArn", "arn:aws:events:us-east-1:000000000000:rule/r")
         .at(Timestamp(1_795_498_182_123));
     for condition in [
         json!({"StringEquals": {"S3:Prefix": ["x", "home/anna"]}}),
@@ -273,17 +168,9 @@ fn what_is_not_understood_never_grants() {
         json!({"StringEquals": {"s3:prefix": "${aws:absent}"}}),
     ] {
         assert!(!holds(condition.clone(), &context), "{condition}");
-        let deny = [
-            identity(json!({"Effect": "Allow", "Action": "*", "Resource": "*"})),
-            conditioned("Deny", condition),
-        ];
-        let decision = ask(
-            &deny,
-            &function(),
-            "s3:GetObject",
-            "arn:aws:s3:::b/k",
-            &context,
-        );
+        let deny =
+            [identity(json!({"Effect": "Allow", "Action": "*", "Resource": "*"})), conditioned("Deny", condition)];
+        let decision = ask(&deny, &function(), "s3:GetObject", "arn:aws:s3:::b/k", &context);
         assert_eq!(decision, Decision::ExplicitlyDenied);
     }
 }
@@ -295,36 +182,19 @@ fn variables_are_filled_in_literally() {
     }))];
     let may = |name: &str, key: &str| {
         let context = Context::new().with("aws:username", name);
-        ask(
-            &policy,
-            &function(),
-            "s3:GetObject",
-            &format!("arn:aws:s3:::b/{key}"),
-            &context,
-        )
-        .is_allowed()
+        ask(&policy, &function(), "s3:GetObject", &format!("arn:aws:s3:::b/{key}"), &context).is_allowed()
     };
     assert!(may("anna", "anna/x"));
     assert!(!may("anna", "bert/x"));
     assert!(!may("*", "bert/x"));
     assert!(may("*", "*/x"));
-    assert!(holds(
-        json!({"StringEquals": {"s:k": "a*${s:v}"}}),
-        &Context::new().with("s:k", "a*?").with("s:v", "?")
-    ));
-    assert!(!holds(
-        json!({"StringEquals": {"s:k": "a*${s:v}"}}),
-        &Context::new().with("s:k", "abb").with("s:v", "b")
-    ));
+    assert!(holds(json!({"StringEquals": {"s:k": "a*${s:v}"}}), &Context::new().with("s:k", "a*?").with("s:v", "?")));
+    assert!(!holds(json!({"StringEquals": {"s:k": "a*${s:v}"}}), &Context::new().with("s:k", "abb").with("s:v", "b")));
 }
 
 #[test]
 fn malformed_documents_are_refused_with_their_path() {
-    let at = |statement: Value| {
-        Policy::parse(&json!({"Statement": statement}))
-            .unwrap_err()
-            .path
-    };
+    let at = |statement: Value| Policy::parse(&json!({"Statement": statement})).unwrap_err().path;
     let good = json!({"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"});
     let with = |name: &str, value: Value| {
         let mut statement = good.clone();
@@ -333,55 +203,32 @@ fn malformed_documents_are_refused_with_their_path() {
     };
     assert_eq!(Policy::parse(&json!([])).unwrap_err().path, "$");
     assert_eq!(Policy::parse(&json!({})).unwrap_err().path, "Statement");
-    assert_eq!(
-        Policy::parse(&json!({"Version": "2020", "Statement": []}))
-            .unwrap_err()
-            .path,
-        "Version"
-    );
-    assert_eq!(
-        Policy::parse(&json!({"Statements": []})).unwrap_err().path,
-        "Statements"
-    );
+    assert_eq!(Policy::parse(&json!({"Version": "2020", "Statement": []})).unwrap_err().path, "Version");
+    assert_eq!(Policy::parse(&json!({"Statements": []})).unwrap_err().path, "Statements");
     assert_eq!(at(json!([good, 7])), "Statement[1]");
     assert_eq!(at(with("Effect", json!("allow"))), "Statement.Effect");
     assert_eq!(at(with("Action", json!("GetObject"))), "Statement.Action");
     assert_eq!(at(with("Action", json!([]))), "Statement.Action");
-    assert_eq!(
-        at(json!([with("Action", json!(["s3:*", 3]))])),
-        "Statement[0].Action[1]"
-    );
+    assert_eq!(at(json!([with("Action", json!(["s3:*", 3]))])), "Statement[0].Action[1]");
     assert_eq!(at(with("NotAction", json!("s3:*"))), "Statement.NotAction");
     assert_eq!(at(with("Resource", json!("bucket"))), "Statement.Resource");
     assert_eq!(at(with("Resources", json!("*"))), "Statement.Resources");
     assert_eq!(at(with("Principal", json!("*"))), "Statement.Principal");
-    assert_eq!(
-        at(with("Condition", json!({"Bool": 1}))),
-        "Statement.Condition.Bool"
-    );
-    assert_eq!(
-        at(with("Condition", json!({"Bool": {"k": {}}}))),
-        "Statement.Condition.Bool.k"
-    );
+    assert_eq!(at(with("Condition", json!({"Bool": 1}))), "Statement.Condition.Bool");
+    assert_eq!(at(with("Condition", json!({"Bool": {"k": {}}}))), "Statement.Condition.Bool.k");
     let resource = |principal: Value| {
-        Policy::parse_resource_policy(&json!({"Statement": with("Principal", principal)}))
-            .unwrap_err()
-            .path
+        Policy::parse_resource_policy(&json!({"Statement": with("Principal", principal)})).unwrap_err().path
     };
     assert_eq!(resource(json!("anna")), "Statement.Principal");
-    assert_eq!(
-        resource(json!({"AWS": "arn:aws:iam::*:root"})),
-        "Statement.Principal.AWS"
-    );
-    assert_eq!(
-        resource(json!({"Service": "*"})),
-        "Statement.Principal.Service"
-    );
+    assert_eq!(resource(json!({"AWS": "arn:aws:iam::*:root"})), "Statement.Principal.AWS");
+    assert_eq!(resource(json!({"Service": "*"})), "Statement.Principal.Service");
     assert!(Policy::parse_resource_policy(&json!({"Statement": good})).is_err());
-    assert!(Policy::parse_trust_policy(&json!({"Statement": {
-        "Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com"]}, "Action": "sts:AssumeRole"
-    }}))
-    .is_ok());
+    assert!(
+        Policy::parse_trust_policy(&json!({"Statement": {
+            "Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com"]}, "Action": "sts:AssumeRole"
+        }}))
+        .is_ok()
+    );
 }
 
 #[test]
@@ -403,19 +250,8 @@ fn oracle(pattern: &[char], text: &[char]) -> bool {
 }
 
 fn any_statement() -> impl Strategy<Value = Value> {
-    let word = prop::sample::select(vec![
-        "*",
-        "s3:*",
-        "s3:GetObject",
-        "s3:Put*",
-        "ivs:PutMetadata",
-    ]);
-    let resource = prop::sample::select(vec![
-        "*",
-        "arn:aws:s3:::b/*",
-        "arn:aws:s3:::b/k",
-        "arn:aws:ivs:*",
-    ]);
+    let word = prop::sample::select(vec!["*", "s3:*", "s3:GetObject", "s3:Put*", "ivs:PutMetadata"]);
+    let resource = prop::sample::select(vec!["*", "arn:aws:s3:::b/*", "arn:aws:s3:::b/k", "arn:aws:ivs:*"]);
     let effect = prop::sample::select(vec!["Allow", "Deny"]);
     let condition = prop::sample::select(vec![
         json!({}),
@@ -423,12 +259,10 @@ fn any_statement() -> impl Strategy<Value = Value> {
         json!({"Odd": {"aws:SecureTransport": "true"}}),
         json!({"StringLike": {"s3:prefix": "${aws:absent}*"}}),
     ]);
-    (effect, word, resource, condition, any::<bool>()).prop_map(
-        |(effect, word, resource, condition, not)| {
-            let action = if not { "NotAction" } else { "Action" };
-            json!({"Effect": effect, action: word, "Resource": resource, "Condition": condition})
-        },
-    )
+    (effect, word, resource, condition, any::<bool>()).prop_map(|(effect, word, resource, condition, not)| {
+        let action = if not { "NotAction" } else { "Action" };
+        json!({"Effect": effect, action: word, "Resource": resource, "Condition": condition})
+    })
 }
 
 proptest! {

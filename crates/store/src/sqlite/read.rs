@@ -26,11 +26,7 @@ fn parse<T: DeserializeOwned>(kind: &str, id: impl FnOnce() -> String, text: &st
     serde_json::from_str(text).map_err(|source| Error::Document { kind: kind.into(), id: id(), source })
 }
 
-pub(super) async fn record(
-    connection: &mut SqliteConnection,
-    kind: &str,
-    id: &str,
-) -> Result<Option<Record>, Error> {
+pub(super) async fn record(connection: &mut SqliteConnection, kind: &str, id: &str) -> Result<Option<Record>, Error> {
     let row = sqlx::query("SELECT id, parent, revision, body FROM records WHERE kind = ? AND id = ?")
         .bind(kind)
         .bind(id)
@@ -151,8 +147,7 @@ pub(super) async fn log_lines(
     group: &str,
     select: LogSelect,
 ) -> Result<Vec<(u64, LogLine)>, Error> {
-    let mut query =
-        QueryBuilder::<Sqlite>::new("SELECT seq, stream, at, message FROM log_lines WHERE log_group = ");
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT seq, stream, at, message FROM log_lines WHERE log_group = ");
     query.push_bind(group.to_owned()).push(" AND seq > ").push_bind(integer(select.after));
     if let Some(before) = select.before {
         query.push(" AND seq < ").push_bind(integer(before));
@@ -233,14 +228,13 @@ pub(super) async fn answers(
     skip: u64,
     rows: u32,
 ) -> Result<Vec<Answer>, Error> {
-    let rows = sqlx::query(
-        "SELECT viewer, choice, at, playhead FROM answers WHERE poll = ? ORDER BY seq LIMIT ? OFFSET ?",
-    )
-    .bind(poll)
-    .bind(limit(rows))
-    .bind(integer(skip))
-    .fetch_all(connection)
-    .await?;
+    let rows =
+        sqlx::query("SELECT viewer, choice, at, playhead FROM answers WHERE poll = ? ORDER BY seq LIMIT ? OFFSET ?")
+            .bind(poll)
+            .bind(limit(rows))
+            .bind(integer(skip))
+            .fetch_all(connection)
+            .await?;
     rows.iter().map(|row| to_answer(poll, row)).collect()
 }
 

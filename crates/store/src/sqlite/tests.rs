@@ -57,8 +57,7 @@ async fn refusals_name_the_record_and_the_reason() {
     let missing = store.commit(put(record("k", "b", json!(2)), Expect::Revision(1))).await.unwrap_err();
     assert!(matches!(missing, Error::Missing { kind, id } if kind == "k" && id == "b"));
 
-    let delete =
-        |id: &str, expect| Batch { writes: vec![Write::Delete { kind: "k".into(), id: id.into(), expect }] };
+    let delete = |id: &str, expect| Batch { writes: vec![Write::Delete { kind: "k".into(), id: id.into(), expect }] };
     assert!(matches!(store.commit(delete("a", Expect::Revision(2))).await, Err(Error::Conflict { .. })));
     assert!(matches!(store.commit(delete("b", Expect::Revision(2))).await, Err(Error::Missing { .. })));
     store.commit(delete("b", Expect::Anything)).await.unwrap();
