@@ -7,8 +7,8 @@
 //! | memory a stream | resident memory at the window's end less that of the idle server, by streams |
 //! | stack create | `headwater deploy` as a process, from its start to its end |
 //!
-//! Publishers and viewer run in this process and share the machine with the server. `HEADWATER_BENCH_SECONDS` (20)
-//! and `HEADWATER_BENCH_STREAMS` (`1,50`) change the load.
+//! Publishers and viewer run in this process and share the machine with the server. `BENCH_SECONDS` (20)
+//! and `BENCH_STREAMS` (`1,50`) change the load.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on may panic")]
 
 use std::collections::HashMap;
@@ -46,9 +46,9 @@ fn main() {
     if std::env::args().any(|a| a == "--test") {
         return;
     }
-    let seconds = setting("HEADWATER_BENCH_SECONDS", "20").parse().unwrap();
+    let seconds = setting("BENCH_SECONDS", "20").parse().unwrap();
     let loads: Vec<usize> =
-        setting("HEADWATER_BENCH_STREAMS", "1,50").split(',').map(|n| n.trim().parse().unwrap()).collect();
+        setting("BENCH_STREAMS", "1,50").split(',').map(|n| n.trim().parse().unwrap()).collect();
     let folder = tempfile::tempdir().unwrap();
     let clip = Arc::new(read_flv(&std::fs::read(make_clip(folder.path())).unwrap()));
     let bytes: usize = clip.iter().map(|t| t.body.len()).sum();
