@@ -47,8 +47,7 @@ fn main() {
         return;
     }
     let seconds = setting("BENCH_SECONDS", "20").parse().unwrap();
-    let loads: Vec<usize> =
-        setting("BENCH_STREAMS", "1,50").split(',').map(|n| n.trim().parse().unwrap()).collect();
+    let loads: Vec<usize> = setting("BENCH_STREAMS", "1,50").split(',').map(|n| n.trim().parse().unwrap()).collect();
     let folder = tempfile::tempdir().unwrap();
     let clip = Arc::new(read_flv(&std::fs::read(make_clip(folder.path())).unwrap()));
     let bytes: usize = clip.iter().map(|t| t.body.len()).sum();
