@@ -300,7 +300,7 @@ async fn list(control: &Control, call: &Call) -> Result<Reply, ServiceError> {
     let more = functions.len() > limit as usize;
     functions.truncate(limit as usize);
     let mut members = json!({
-        "Functions": functions.iter().map(|function| shapes::configuration(function)).collect::<Vec<_>>(),
+        "Functions": functions.iter().map(shapes::configuration).collect::<Vec<_>>(),
     });
     if let Some(last) = functions.last().filter(|_| more) {
         members["NextMarker"] = last.name.as_str().into();

@@ -413,13 +413,15 @@ impl Server {
         }
         let process =
             command.args(["--listen-tls", "off", "--log-filter", "warn"]).stdin(Stdio::null()).spawn().unwrap();
+        // Owned by a value whose drop ends it, whatever happens below.
+        let mut server = Server { process, data, rtmp_port: 0, web_port: 0 };
         let end = Instant::now() + Duration::from_secs(20);
         loop {
-            if let Ok(text) = std::fs::read(data.join("server.json")) {
+            if let Ok(text) = std::fs::read(server.data.join("server.json")) {
                 let addresses: serde_json::Value = serde_json::from_slice(&text).unwrap();
-                let web_port = addresses["web_url"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
-                let rtmp_port = u16::try_from(addresses["rtmp_port"].as_u64().unwrap()).unwrap();
-                return Server { process, data, rtmp_port, web_port };
+                server.web_port = addresses["web_url"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
+                server.rtmp_port = u16::try_from(addresses["rtmp_port"].as_u64().unwrap()).unwrap();
+                return server;
             }
             assert!(Instant::now() < end, "the server did not start");
             std::thread::sleep(Duration::from_millis(20));

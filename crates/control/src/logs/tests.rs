@@ -110,7 +110,7 @@ async fn events_that_are_too_old_or_too_new_are_told() {
         put(&[(0, "")]).await,
         put(&[(-PUT_SPAN_MS_MAX - 1, "a"), (0, "b")]).await,
         put(&[(0, &"x".repeat(LogLine::MESSAGE_BYTES_MAX + 1))]).await,
-        put(&vec![(0, "x".repeat(200_000).as_str()); 6]).await,
+        put(&[(0, "x".repeat(200_000).as_str()); 6]).await,
     ];
     for refusal in refused {
         assert!(matches!(refusal, Err(Error::Invalid { .. })), "{refusal:?}");
