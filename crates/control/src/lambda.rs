@@ -171,7 +171,7 @@ pub async fn list_functions(control: &Control, after: Option<String>, limit: u32
 /// Replaces a function's code. `revision` is the one that the caller expects.
 ///
 /// # Errors
-/// As [`function`]; [`Error::Deploy`]; [`Error::RevisionChanged`].
+/// As [`function()`]; [`Error::Deploy`]; [`Error::RevisionChanged`].
 pub async fn update_code(
     control: &Control,
     named: &str,
@@ -192,7 +192,7 @@ pub async fn update_code(
 /// Changes what a function is set to; what `change` leaves out stays.
 ///
 /// # Errors
-/// As [`function`]; [`crate::Error::Invalid`]; [`Error::RevisionChanged`].
+/// As [`function()`]; [`crate::Error::Invalid`]; [`Error::RevisionChanged`].
 pub async fn update_configuration(
     control: &Control,
     named: &str,
@@ -214,7 +214,7 @@ pub async fn update_configuration(
 /// Deletes a function. Its log stays; asynchronous invocations that wait are dropped.
 ///
 /// # Errors
-/// As [`function`].
+/// As [`function()`].
 pub async fn delete_function(control: &Control, named: &str) -> Result<(), Error> {
     let function = function(control, named).await?;
     let mut batch = Batch::new();
@@ -227,7 +227,7 @@ pub async fn delete_function(control: &Control, named: &str) -> Result<(), Error
 /// Runs a function and waits for its answer.
 ///
 /// # Errors
-/// As [`function`]; [`Error::Invoke`] if it did not run.
+/// As [`function()`]; [`Error::Invoke`] if it did not run.
 pub async fn invoke(control: &Control, named: &str, payload: Bytes, options: InvokeOptions) -> Result<Outcome, Error> {
     let function = function(control, named).await?;
     Ok(control.functions().invoke(&function, payload, options).await?)
@@ -236,7 +236,7 @@ pub async fn invoke(control: &Control, named: &str, payload: Bytes, options: Inv
 /// Takes an asynchronous invocation; it is durable when this returns. Returns its request id.
 ///
 /// # Errors
-/// As [`function`]; [`Error::Enqueue`].
+/// As [`function()`]; [`Error::Enqueue`].
 pub async fn invoke_async(
     control: &Control,
     named: &str,
@@ -253,7 +253,7 @@ pub async fn invoke_async(
 /// Sets how asynchronous invocations are tried; `None` is Lambda's default.
 ///
 /// # Errors
-/// As [`function`]; [`crate::Error::Invalid`].
+/// As [`function()`]; [`crate::Error::Invalid`].
 pub async fn set_event_invoke_config(
     control: &Control,
     named: &str,
@@ -273,7 +273,7 @@ pub async fn set_event_invoke_config(
 /// Adds tags to a function and takes others away.
 ///
 /// # Errors
-/// As [`function`]; [`crate::Error::Invalid`].
+/// As [`function()`]; [`crate::Error::Invalid`].
 pub async fn change_tags(
     control: &Control,
     named: &str,

@@ -21,7 +21,7 @@
 //!
 //! Construction order, which [`Parts`] asks for: the store, then what needs only the store (interact, the stacks' engine,
 //! [`credentials::Credentials`], [`sessions::Sessions`]), then the rooms that call those (functions, the live hub), then
-//! [`Control`], then what calls it: [`delivery::Delivery`] for the bus and the stacks' providers.
+//! [`Control`], then what calls it: [`delivery::Delivering`] for the bus and the stacks' providers.
 
 pub mod broadcasts;
 pub mod credentials;

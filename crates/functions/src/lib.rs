@@ -1,7 +1,7 @@
 //! Lambda Runtime API, child processes with limits, logs.
 //!
 //! A function's package is unpacked once ([`Functions::deploy`]) into a folder that its SHA-256 names. An invocation
-//! takes a warm [`instance`] of the function or starts one: a child process in a process group of its own, that asks a
+//! takes a warm `instance` of the function or starts one: a child process in a process group of its own, that asks a
 //! loopback listener of its own for work. The listener speaks the Lambda Runtime API, so our Python and Node.js
 //! bootstraps and anybody's `provided` binary are served alike.
 //!
@@ -12,18 +12,18 @@
 //!
 //! | module | what stands there |
 //! |---|---|
-//! | [`config`] | limits and places |
-//! | [`code`] | packages, unpacked safely |
-//! | [`interpreters`] | Python, boto3 and Node.js: found, or the command that installs them |
-//! | [`runtime_api`] | the listener that one process talks to |
-//! | [`instance`] | one process: start, one invocation at a time, end |
-//! | [`output`] | what a process prints, line by line, into the log |
-//! | [`limits`] | memory in use, resource limits, process groups, death with the server |
-//! | [`environment`] | the environment of a process: nothing of the server's own |
-//! | [`invoke`] | synchronous invocation, warm instances, concurrency |
-//! | [`events`] | asynchronous invocation: durable jobs with retries |
+//! | `config` | limits and places |
+//! | `code` | packages, unpacked safely |
+//! | `interpreters` | Python, boto3 and Node.js: found, or the command that installs them |
+//! | `runtime_api` | the listener that one process talks to |
+//! | `instance` | one process: start, one invocation at a time, end |
+//! | `output` | what a process prints, line by line, into the log |
+//! | `limits` | memory in use, resource limits, process groups, death with the server |
+//! | `environment` | the environment of a process: nothing of the server's own |
+//! | `invoke` | synchronous invocation, warm instances, concurrency |
+//! | `events` | asynchronous invocation: durable jobs with retries |
 //!
-//! Invariants: a process never outlives the server, also after `kill -9` ([`limits`]); nothing of the server's
+//! Invariants: a process never outlives the server, also after `kill -9` (`limits`); nothing of the server's
 //! environment reaches a process; a role's secrets reach its process and never the log; whatever a process prints is
 //! read at the pace of the log, so memory does not grow with it; an instance runs one invocation at a time.
 //!

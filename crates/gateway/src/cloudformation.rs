@@ -2,8 +2,8 @@
 //!
 //! | module | what stands there |
 //! |---|---|
-//! | [`change_sets`] | change sets |
-//! | [`wire`] | the domain in the service model's shapes |
+//! | `change_sets` | change sets |
+//! | `wire` | the domain in the service model's shapes |
 //!
 //! Left out: stack policies, drift, stack sets, imports of existing resources, nested stacks.
 

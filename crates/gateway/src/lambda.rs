@@ -2,7 +2,7 @@
 //!
 //! | module | what stands there |
 //! |---|---|
-//! | [`shapes`] | inputs and outputs of the service model |
+//! | `shapes` | inputs and outputs of the service model |
 //!
 //! Not here: layers, aliases, published versions, function URLs, event source mappings, code signing.
 

@@ -1,6 +1,6 @@
 //! Signature Version 4: reading what a request presents, verifying it, and signing.
 //!
-//! One canonical form ([`canonical`]) serves both sides: [`verify`] for requests that arrive, [`sign`] and [`presign`]
+//! One canonical form (`canonical`) serves both sides: [`verify`] for requests that arrive, [`sign`] and [`presign`]
 //! for the command line's own requests.
 //!
 //! | what | how |

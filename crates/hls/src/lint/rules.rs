@@ -248,10 +248,18 @@ pub(super) fn between(before: &ReadPlaylist, after: &ReadPlaylist, findings: &mu
         && !after.ended
     {
         let known = after.segments.iter().flat_map(|segment| &segment.parts).any(|part| part.uri == *hint);
-        if !known && !after.hints.contains(hint) {
+        if !known && !after.hints.contains(hint) && !overtaken(hint, after) {
             findings.error("hint-broken", format!("{hint} was announced and never came"));
         }
     }
+}
+
+/// Whether a discontinuity ended the segment that a hint belongs to. An encoder that breaks off or jumps just after a part was
+/// closed leaves nothing to fill the announced one with; rfc8216bis "EXT-X-PRELOAD-HINT" has clients bear that.
+fn overtaken(hint: &str, after: &ReadPlaylist) -> bool {
+    let Some((segment, _)) = hint.split_once(".p") else { return false };
+    let segment = format!("{segment}.m4s");
+    after.segments.windows(2).any(|pair| pair[0].uri.as_ref() == Some(&segment) && pair[1].discontinuity)
 }
 
 fn same_segment(old: &ReadSegment, new: &ReadSegment, findings: &mut Findings) {

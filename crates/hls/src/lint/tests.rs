@@ -96,3 +96,22 @@ fn a_delta_must_match() {
     let other = delta.replace("s1.p0.m4s\",INDEPENDENT=YES", "s1.p0.m4s\"");
     assert!(rules_of(&linter.check_delta(&other)).contains(&"delta"));
 }
+
+#[test]
+fn a_discontinuity_may_overtake_a_hint() {
+    let hint = "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"s1.p1.m4s\"\n";
+    assert!(GOOD.contains(hint), "{GOOD}");
+    let head = GOOD.split(hint).next().unwrap();
+    let next = |tag: &str| {
+        format!(
+            "{head}#EXTINF:1.000,\ns1.m4s\n{tag}#EXT-X-PROGRAM-DATE-TIME:2026-11-24T05:30:00.000Z\n\
+             #EXT-X-PART:DURATION=1.000,URI=\"s2.p0.m4s\",INDEPENDENT=YES\n\
+             #EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"s2.p1.m4s\"\n"
+        )
+    };
+    for (tag, broken) in [("#EXT-X-DISCONTINUITY\n", false), ("", true)] {
+        let mut linter = Linter::new();
+        linter.check(GOOD);
+        assert_eq!(rules_of(&linter.check(&next(tag))).contains(&"hint-broken"), broken, "{tag:?}");
+    }
+}
