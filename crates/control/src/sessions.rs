@@ -12,11 +12,12 @@ use headwater_model::event::Event;
 use headwater_model::ivs::{Channel, SESSION_DAYS_KEPT, SESSION_EVENTS_MAX, StreamEvent, StreamSession};
 use headwater_model::{Realm, Timestamp};
 use headwater_store::{Batch, Select, Store, load};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 const STATE_CHANGE: &str = "IVS Stream State Change";
 const HEALTH_CHANGE: &str = "IVS Stream Health Change";
+const LIMIT_BREACH: &str = "IVS Limit Breach";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Sessions removed in one commit.
 const REMOVED_AT_ONCE: usize = 500;
@@ -28,6 +29,8 @@ fn name(kind: &SessionEventKind) -> &'static str {
         SessionEventKind::End => "Stream End",
         SessionEventKind::Ended => "Session Ended",
         SessionEventKind::Takeover => "Stream Takeover",
+        SessionEventKind::TakeoverFailure(_) => "Stream Takeover Failure",
+        SessionEventKind::LimitBreach(breach) => breach.name(),
         SessionEventKind::StarvationStart => "Starvation Start",
         SessionEventKind::StarvationEnd => "Starvation End",
     }
@@ -36,6 +39,7 @@ fn name(kind: &SessionEventKind) -> &'static str {
 fn detail_type(kind: &SessionEventKind) -> &'static str {
     match kind {
         SessionEventKind::StarvationStart | SessionEventKind::StarvationEnd => HEALTH_CHANGE,
+        SessionEventKind::LimitBreach(_) => LIMIT_BREACH,
         _ => STATE_CHANGE,
     }
 }
@@ -155,12 +159,30 @@ impl Sessions {
             detail_type: detail_type(kind).into(),
             time: at,
             resources: vec![session.channel.arn.clone()],
-            detail: json!({
-                "event_name": name(kind),
-                "channel_name": session.channel.name,
-                "stream_id": session.stream_id,
-            }),
+            detail: detail(session, kind),
         }
+    }
+}
+
+/// The members that the kind of event has in IVS.
+fn detail(session: &StreamSession, kind: &SessionEventKind) -> Value {
+    let (channel_name, stream_id) = (&session.channel.name, &session.stream_id);
+    match kind {
+        SessionEventKind::LimitBreach(breach) => json!({
+            "limit_name": breach.name(),
+            "limit_value": breach.value,
+            "exceeded_by": breach.exceeded_by(),
+            "limit_unit": breach.unit(),
+            "channel_name": channel_name,
+            "stream_id": stream_id,
+        }),
+        SessionEventKind::TakeoverFailure(refusal) => json!({
+            "event_name": name(kind),
+            "channel_name": channel_name,
+            "stream_id": stream_id,
+            "code": refusal.code(),
+        }),
+        _ => json!({"event_name": name(kind), "channel_name": channel_name, "stream_id": stream_id}),
     }
 }
 
@@ -190,13 +212,17 @@ fn apply(session: &mut StreamSession, kind: &SessionEventKind, at: Timestamp) {
             session.live = false;
             session.end_time = Some(at);
         }
+        SessionEventKind::TakeoverFailure(_) | SessionEventKind::LimitBreach(_) => session.has_error_event = true,
         SessionEventKind::Takeover | SessionEventKind::StarvationStart | SessionEventKind::StarvationEnd => {}
     }
     session.events.push(StreamEvent {
         name: name(kind).into(),
         event_type: detail_type(kind).into(),
         event_time: at,
-        code: String::new(),
+        code: match kind {
+            SessionEventKind::TakeoverFailure(refusal) => refusal.code().into(),
+            _ => String::new(),
+        },
     });
     let excess = session.events.len().saturating_sub(SESSION_EVENTS_MAX);
     session.events.drain(..excess);

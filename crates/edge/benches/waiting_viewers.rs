@@ -142,7 +142,7 @@ async fn observe(
 
 /// Plays in real time until it is aborted.
 async fn feed(hub: Hub, channel: Channel) {
-    let publisher = hub.publish(Publish { channel, peer: "bench".into(), encoder: None }).await.unwrap();
+    let publisher = hub.publish(Publish::new(channel, "bench")).await.unwrap();
     for unit in flv::Demuxer::new().video(0, Bytes::from_static(&AVC_CONFIG)).unwrap() {
         publisher.send(Input::from_flv(unit).unwrap()).await.unwrap();
     }

@@ -68,7 +68,7 @@ impl Site {
     /// On air with its first playlist.
     async fn live() -> (Self, Feed) {
         let site = Site::new();
-        let publish = Publish { channel: site.channel.clone(), peer: "test".into(), encoder: None };
+        let publish = Publish::new(site.channel.clone(), "test");
         let publisher = site.hub.publish(publish).await.unwrap();
         publisher.send(Input::Track(track())).await.unwrap();
         let mut feed = Feed { publisher, pictures: 0 };

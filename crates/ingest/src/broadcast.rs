@@ -1,10 +1,10 @@
 //! What a publish session says, carried into live.
 
 use crate::directory::{Directory, Refusal as DirectoryRefusal, Transport};
-use crate::limits::UNUSABLE_MESSAGES_MAX;
+use crate::limits::{HELD_BYTES_MAX, HELD_INPUTS_MAX, UNUSABLE_MESSAGES_MAX};
 use bytes::Bytes;
-use headwater_live::{CutReason, Ending, Hub, Input, Publish, PublishError, Publisher, Superseded};
-use headwater_media::{StreamMetadata, TrackKind, flv};
+use headwater_live::{Claim, CutReason, Ending, Hub, Input, Publish, PublishError, Publisher, Superseded};
+use headwater_media::{StreamMetadata, Track, TrackKind, flv};
 use headwater_model::ivs::Channel;
 use headwater_rtmp::amf0::{Object, Value};
 use headwater_rtmp::server::{PublishRequest, Refusal, Status};
@@ -35,6 +35,9 @@ struct Admitted {
     demuxer: flv::Demuxer,
     /// The newest words of the encoder, kept for the moment of joining.
     metadata: Option<StreamMetadata>,
+    claim: Claim,
+    /// What came before the decision to join: an encoder that claims a priority is asked for its tracks first.
+    held: Vec<Input>,
     unusable: u32,
 }
 
@@ -58,8 +61,22 @@ impl Broadcast {
         match self.directory.resolve(key, self.transport, self.peer).await {
             Ok(channel) => {
                 tracing::info!(channel = channel.arn, "encoder admitted");
-                self.stage =
-                    Stage::Admitted(Admitted { channel, demuxer: flv::Demuxer::new(), metadata: None, unusable: 0 });
+                let claim = Claim::parse(request.parameter("priority"));
+                if claim == Claim::Invalid {
+                    tracing::warn!(
+                        channel = channel.arn,
+                        "priority on the stream key is no number from 1 to 2147483647"
+                    );
+                }
+                let demuxer = flv::Demuxer::new();
+                self.stage = Stage::Admitted(Admitted {
+                    channel,
+                    demuxer,
+                    metadata: None,
+                    claim,
+                    held: Vec::new(),
+                    unusable: 0,
+                });
                 Ok(())
             }
             Err(reason) => {
@@ -100,10 +117,26 @@ impl Broadcast {
             Err(error) => return admitted.unusable(&error),
         };
         for input in units.into_iter().filter_map(Input::from_flv) {
-            // The demuxer gives nothing before a configuration.
-            if let Stage::OnAir(_, publisher) = self.on_air().await? {
-                publisher.send(input).await?;
+            self.pass(input).await?;
+        }
+        Ok(())
+    }
+
+    /// Joins the live session when it is time, and hands input to it. The demuxer gives nothing before a configuration.
+    async fn pass(&mut self, input: Input) -> Result<(), Over> {
+        if let Stage::Admitted(admitted) = &mut self.stage {
+            admitted.held.push(input);
+            if admitted.waits() {
+                return Ok(());
             }
+            self.join().await?;
+            if let Stage::OnAir(admitted, publisher) = &mut self.stage {
+                for input in std::mem::take(&mut admitted.held) {
+                    publisher.send(input).await?;
+                }
+            }
+        } else if let Stage::OnAir(_, publisher) = &self.stage {
+            publisher.send(input).await?;
         }
         Ok(())
     }
@@ -124,19 +157,19 @@ impl Broadcast {
         }
     }
 
-    /// Joins the live session if it has not yet.
-    async fn on_air(&mut self) -> Result<&Stage, Over> {
+    async fn join(&mut self) -> Result<(), Over> {
         let mut admitted = match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Admitted(admitted) => admitted,
             stage => {
                 self.stage = stage;
-                return Ok(&self.stage);
+                return Ok(());
             }
         };
         let publish = Publish {
-            channel: admitted.channel.clone(),
-            peer: self.peer.to_string(),
             encoder: admitted.metadata.take(),
+            claim: admitted.claim,
+            tracks: admitted.tracks(),
+            ..Publish::new(admitted.channel.clone(), self.peer.to_string())
         };
         match self.hub.publish(publish).await {
             Ok(publisher) => {
@@ -146,7 +179,12 @@ impl Broadcast {
                     "encoder on air"
                 );
                 self.stage = Stage::OnAir(admitted, publisher);
-                Ok(&self.stage)
+                Ok(())
+            }
+            Err(PublishError::Takeover(refusal)) => {
+                tracing::warn!(channel = admitted.channel.arn, code = refusal.code(), %refusal, "publish refused");
+                let description = format!("{}: {refusal}", refusal.code());
+                Err(Over::Refused(Refusal::new(Status::Denied, description)))
             }
             Err(error) => {
                 let description = match error {
@@ -161,6 +199,26 @@ impl Broadcast {
 }
 
 impl Admitted {
+    /// The newest configuration of each kind that is held.
+    fn tracks(&self) -> Vec<Track> {
+        let of_kind = |kind| {
+            self.held.iter().rev().find_map(|input| match input {
+                Input::Track(track) if track.kind == kind => Some(track.clone()),
+                _ => None,
+            })
+        };
+        [TrackKind::Video, TrackKind::Audio].into_iter().filter_map(of_kind).collect()
+    }
+
+    /// Whether more is to be known of its tracks before it may claim a place by its priority.
+    fn waits(&self) -> bool {
+        let bytes = |input: &Input| if let Input::Unit(unit) = input { unit.data.len() } else { 0 };
+        matches!(self.claim, Claim::Priority(_))
+            && self.tracks().len() < 2
+            && self.held.len() < HELD_INPUTS_MAX
+            && self.held.iter().map(bytes).sum::<usize>() < HELD_BYTES_MAX
+    }
+
     fn unusable(&mut self, error: &flv::Error) -> Result<(), Over> {
         match error {
             flv::Error::Codec { .. }

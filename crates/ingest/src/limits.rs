@@ -22,6 +22,12 @@ pub const PUBLISHER_READ_BYTES: usize = 64 << 10;
 /// would have the system drop them.
 pub const FAREWELL_BYTES_MAX: usize = 4 << 20;
 
+/// Configurations and access units that are held of an encoder that claims a priority, until both its tracks are known or it seems to have one
+/// only: about a second of them. Full: it joins with what is known.
+pub const HELD_INPUTS_MAX: usize = 64;
+/// Bytes of those: a keyframe of the largest stream and more.
+pub const HELD_BYTES_MAX: usize = 4 << 20;
+
 /// How many unusable media messages a connection may send before it is refused: a damaged encoder, not a damaged frame.
 pub const UNUSABLE_MESSAGES_MAX: u32 = 100;
 

@@ -80,6 +80,26 @@ async fn the_newest_encoder_wins_and_the_other_is_told() {
 }
 
 #[tokio::test]
+async fn an_encoder_of_lower_priority_is_refused_in_words_and_interrupts_nobody() {
+    let mut served = Served::new();
+    let address = served.rtmp(Limits::default()).await;
+    let clip = Clip::load();
+    let mut first = Encoder::connect(address, &format!("{}?priority=2", served.key())).await;
+    first.begin().await;
+    first.send(clip.repeated(2)).await.unwrap();
+    served.snapshot(|_| true).await;
+    let mut second = Encoder::connect(address, &format!("{}?priority=1", served.key())).await;
+    second.begin().await;
+    first.send(clip.repeated(1)).await.unwrap();
+    second.send(clip.repeated(1)).await.unwrap();
+    let (code, description) = second.refusal().await;
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(description.starts_with("StreamTakeoverInvalidPriority: "), "{description}");
+    assert_eq!(served.journal.names(), ["created", "start", "StreamTakeoverInvalidPriority"]);
+    first.send(clip.repeated(1)).await.expect("still connected");
+}
+
+#[tokio::test]
 async fn a_codec_that_is_not_taken_is_refused_by_name_and_interrupts_nobody() {
     let mut served = Served::new();
     let address = served.rtmp(Limits::default()).await;

@@ -4,7 +4,8 @@ use crate::journal::{Journal, JournalError};
 use crate::publisher::Publisher;
 use crate::session::{Command, INBOX, Identity, Progress, Session, conclude};
 use crate::stream::LiveStream;
-use headwater_media::StreamMetadata;
+use crate::takeover::{Claim, TakeoverRefusal};
+use headwater_media::{StreamMetadata, Track};
 use headwater_model::ivs::Channel;
 use headwater_model::{Timestamp, id};
 use std::collections::HashMap;
@@ -50,6 +51,17 @@ pub struct Publish {
     pub peer: String,
     /// What it said about its stream, if that came before it was accepted.
     pub encoder: Option<StreamMetadata>,
+    /// What it claims against a publisher that is connected.
+    pub claim: Claim,
+    /// Its tracks, as far as they are known: compared if it claims a priority. They are still to be sent.
+    pub tracks: Vec<Track>,
+}
+
+impl Publish {
+    /// A publisher that claims nothing.
+    pub fn new(channel: Channel, peer: impl Into<String>) -> Self {
+        Publish { channel, peer: peer.into(), encoder: None, claim: Claim::None, tracks: Vec::new() }
+    }
 }
 
 /// Why a publisher is not accepted.
@@ -62,6 +74,9 @@ pub enum PublishError {
     /// The session could not be recorded.
     #[error("session could not be recorded")]
     Journal(#[source] Arc<JournalError>),
+    /// Another publisher is connected and stays.
+    #[error("stream may not be taken over")]
+    Takeover(#[source] TakeoverRefusal),
     /// The session ended while the publisher was being attached.
     #[error("session failed")]
     SessionFailed,

@@ -1,5 +1,7 @@
 //! The session's events and who keeps them.
 
+use crate::doctor::LimitBreach;
+use crate::takeover::TakeoverRefusal;
 use async_trait::async_trait;
 use headwater_model::Timestamp;
 use headwater_model::ivs::{AudioIngest, Channel, VideoIngest};
@@ -18,6 +20,10 @@ pub enum SessionEventKind {
     },
     /// A newer publisher took over.
     Takeover,
+    /// A publisher was refused that wanted to take over.
+    TakeoverFailure(TakeoverRefusal),
+    /// What is sent is above a limit of IVS.
+    LimitBreach(LimitBreach),
     /// No data for [`crate::STARVATION_AFTER`].
     StarvationStart,
     /// Data again.

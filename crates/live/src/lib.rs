@@ -6,23 +6,29 @@
 //!
 //! | module | what stands there |
 //! |---|---|
+//! | [`doctor`] | what is wrong with an encoder, and which setting mends it |
 //! | [`hub`] | who is live: publishing, commands, drain |
 //! | [`publisher`] | a publisher's end of its session |
 //! | [`stream`] | what others see of a session |
+//! | [`takeover`] | who may push a connected publisher aside |
 //! | [`journal`] | the session's events and who keeps them |
 
+pub mod doctor;
 pub mod hub;
 pub mod journal;
 pub mod publisher;
 mod session;
 pub mod stream;
+pub mod takeover;
 mod timeline;
 
 #[cfg(test)]
 mod tests;
 
+pub use doctor::{Finding, LimitBreach};
 pub use hub::{CueError, Drained, Hub, NotBroadcasting, Options, Publish, PublishError, PutCue};
 pub use journal::{Journal, JournalError, SessionEvent, SessionEventKind};
 pub use publisher::{CutReason, Ending, Input, Publisher, Superseded};
-pub use session::STARVATION_AFTER;
+pub use session::{RECONNECT_WINDOW_S_MAX, RECONNECT_WINDOW_TAG, STARVATION_AFTER};
 pub use stream::LiveStream;
+pub use takeover::{Claim, TakeoverRefusal};

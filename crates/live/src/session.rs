@@ -1,12 +1,14 @@
 //! The task that owns one stream session: timeline, packager, reconnect window, health, events.
 
+use crate::doctor::Doctor;
 use crate::hub::{CueError, Publish, PublishError, PutCue, Shared};
 use crate::journal::{JournalError, SessionEvent, SessionEventKind};
 use crate::publisher::{CutReason, Input, Publisher};
 use crate::stream::LiveStream;
+use crate::takeover::{Claim, Entrance, Incumbent, TakeoverRefusal};
 use crate::timeline::{Placed, Timeline};
 use headwater_hls::{Latency, Packager, Snapshot};
-use headwater_media::{AccessUnit, Cue, CueOwner, StreamMetadata, Track, TrackKind, WallTime};
+use headwater_media::{AccessUnit, Cue, CueOwner, StreamMetadata, Timescale, Track, TrackKind, WallTime};
 use headwater_model::ivs::{AudioIngest, Channel, LatencyMode, StreamHealth, VideoIngest};
 use headwater_model::{Timestamp, id};
 use std::convert::Infallible;
@@ -17,6 +19,10 @@ use tokio::time::Instant;
 
 /// No data for this long makes a stream STARVING.
 pub const STARVATION_AFTER: Duration = Duration::from_secs(3);
+/// A channel's tag with its own reconnect window, whole seconds up to [`RECONNECT_WINDOW_S_MAX`].
+pub const RECONNECT_WINDOW_TAG: &str = "headwater:reconnect-window-s";
+/// Longest reconnect window of a channel.
+pub const RECONNECT_WINDOW_S_MAX: u64 = 300;
 /// Commands and units that wait for a session's task. Full: wait, so that back pressure reaches the encoder through TCP.
 pub(crate) const INBOX: usize = 32;
 /// Tries to record an event before the session goes on without it, loudly: about 20 s. A publisher waits for the first event only
@@ -77,6 +83,8 @@ pub(crate) struct Identity {
 #[derive(Debug)]
 struct Attached {
     number: u64,
+    peer: String,
+    claim: Claim,
     cut: watch::Sender<Option<CutReason>>,
     gone: oneshot::Receiver<Infallible>,
 }
@@ -103,10 +111,13 @@ pub(crate) struct Session {
     sender: mpsc::WeakSender<Command>,
     packager: Packager,
     timeline: Timeline,
+    doctor: Doctor,
     tracks: [Option<Track>; 2],
     metadata: StreamMetadata,
     publisher: Option<Attached>,
     publishers: u64,
+    takeovers: u32,
+    window: Duration,
     /// When media came last, or when a publisher came or went, if that was later.
     last_sign: Instant,
     last_media: Instant,
@@ -130,8 +141,10 @@ impl Session {
             },
         });
         let now = Instant::now();
+        let window = reconnect_window(&identity.channel, shared.options.reconnect_window);
         Session {
             timeline: Timeline::new(identity.started_at),
+            doctor: Doctor::new(identity.channel.channel_type),
             shared,
             identity,
             progress,
@@ -142,6 +155,8 @@ impl Session {
             metadata: StreamMetadata::default(),
             publisher: None,
             publishers: 0,
+            takeovers: 0,
+            window,
             last_sign: now,
             last_media: now,
             health: StreamHealth::Unknown,
@@ -221,14 +236,14 @@ impl Session {
         let Some(inbox) = self.sender.upgrade() else {
             return Flow::over(CutReason::SessionOver);
         };
-        if let Some(former) = self.publisher.take() {
-            former.cut.send_replace(Some(CutReason::TakenOver));
-            tracing::info!(peer = %publish.peer, "publisher is taken over");
-            self.record_firmly(SessionEventKind::Takeover).await;
+        if let Err(refusal) = self.make_way(&publish).await {
+            let _ = reply.send(Err(PublishError::Takeover(refusal)));
+            return Flow::Continue;
         }
         if self.publishers > 0 {
             self.packager.new_source();
             self.timeline.new_source();
+            self.doctor.new_source();
             self.tracks = [None, None];
             self.publish_snapshot();
         }
@@ -236,7 +251,7 @@ impl Session {
         let number = self.publishers;
         let (cut, cut_seen) = watch::channel(None);
         let (alive, gone) = oneshot::channel();
-        self.publisher = Some(Attached { number, cut, gone });
+        self.publisher = Some(Attached { number, peer: publish.peer.clone(), claim: publish.claim, cut, gone });
         self.last_sign = Instant::now();
         tracing::info!(peer = %publish.peer, "publisher is attached");
         if let Some(metadata) = publish.encoder {
@@ -248,11 +263,44 @@ impl Session {
         Flow::Continue
     }
 
+    /// Cuts the present publisher for a newcomer, if there is one and the rules allow it.
+    async fn make_way(&mut self, newcomer: &Publish) -> Result<(), TakeoverRefusal> {
+        let Some(present) = &self.publisher else { return Ok(()) };
+        let incumbent = Incumbent {
+            claim: present.claim,
+            peer: &present.peer,
+            silent: self.last_sign.elapsed(),
+            tracks: &self.tracks,
+            takeovers: self.takeovers,
+        };
+        let entrance = match incumbent.yields_to(newcomer) {
+            Ok(entrance) => entrance,
+            Err(refusal) => {
+                tracing::warn!(peer = %newcomer.peer, code = refusal.code(), "takeover is refused");
+                self.record_firmly(SessionEventKind::TakeoverFailure(refusal)).await;
+                return Err(refusal);
+            }
+        };
+        if let Some(former) = self.publisher.take() {
+            former.cut.send_replace(Some(CutReason::TakenOver));
+        }
+        match entrance {
+            Entrance::Reconnect => tracing::info!(peer = %newcomer.peer, "publisher is back before it was missed"),
+            Entrance::Takeover => {
+                self.takeovers += 1;
+                tracing::info!(peer = %newcomer.peer, takeovers = self.takeovers, "publisher is taken over");
+                self.record_firmly(SessionEventKind::Takeover).await;
+            }
+        }
+        Ok(())
+    }
+
     async fn handle_input(&mut self, input: Input) -> Flow {
         match input {
             Input::Metadata(metadata) => self.handle_metadata(metadata),
             Input::Track(track) => {
                 self.tracks[slot(track.kind)] = Some(track.clone());
+                self.doctor.handle_track(&track);
                 self.packager.handle_track(track);
             }
             Input::Unit(unit) => return self.handle_unit(unit).await,
@@ -270,6 +318,7 @@ impl Session {
             self.set_health(StreamHealth::Healthy);
             self.record_firmly(SessionEventKind::StarvationEnd).await;
         }
+        self.examine(&unit, scale, now).await;
         let unit = match self.timeline.place(unit, scale, now) {
             Placed::Here(unit) => unit,
             Placed::Apart(unit) => {
@@ -284,11 +333,30 @@ impl Session {
         }
         if self.publish_snapshot() == Published::First {
             self.set_health(StreamHealth::Healthy);
+            self.show_findings();
             let (video, audio) = self.facts();
             tracing::info!("stream is live");
             self.record_firmly(SessionEventKind::Start { video, audio }).await;
         }
         Flow::Continue
+    }
+
+    /// Shows a unit to the doctor, and tells what changed.
+    async fn examine(&mut self, unit: &AccessUnit, scale: Timescale, now: Timestamp) {
+        let Some(change) = self.doctor.handle_unit(unit, scale, now) else { return };
+        change.log();
+        self.show_findings();
+        for breach in change.breaches {
+            self.record_firmly(SessionEventKind::LimitBreach(breach)).await;
+        }
+    }
+
+    fn show_findings(&self) {
+        self.progress.with(|stage| {
+            if let Some(live) = &stage.live {
+                live.stream.set_findings(self.doctor.findings());
+            }
+        });
     }
 
     fn handle_metadata(&mut self, metadata: StreamMetadata) {
@@ -309,14 +377,19 @@ impl Session {
         Flow::Continue
     }
 
+    /// How long nothing may come: a connected encoder is given the usual time also on a channel that waits for nobody.
+    fn patience(&self) -> Duration {
+        if self.publisher.is_some() { self.window.max(self.shared.options.reconnect_window) } else { self.window }
+    }
+
     fn next_deadline(&self) -> Instant {
-        let over = self.last_sign + self.shared.options.reconnect_window;
+        let over = self.last_sign + self.patience();
         if self.health == StreamHealth::Healthy { over.min(self.last_media + STARVATION_AFTER) } else { over }
     }
 
     async fn handle_timeout(&mut self) -> Flow {
         let now = Instant::now();
-        if now >= self.last_sign + self.shared.options.reconnect_window {
+        if now >= self.last_sign + self.patience() {
             tracing::info!("no media within the reconnect window");
             return Flow::over(CutReason::Silent);
         }
@@ -423,6 +496,25 @@ fn slot(kind: TrackKind) -> usize {
     match kind {
         TrackKind::Video => 0,
         TrackKind::Audio => 1,
+    }
+}
+
+/// A channel's own reconnect window, if its tag says one; else the usual one.
+fn reconnect_window(channel: &Channel, usual: Duration) -> Duration {
+    match channel.tags.get(RECONNECT_WINDOW_TAG) {
+        Some(text) => match text.parse::<u64>() {
+            Ok(seconds @ 0..=RECONNECT_WINDOW_S_MAX) => Duration::from_secs(seconds),
+            _ => {
+                tracing::warn!(
+                    channel = channel.arn,
+                    tag = RECONNECT_WINDOW_TAG,
+                    value = text,
+                    "tag is no whole number of seconds up to {RECONNECT_WINDOW_S_MAX}; the usual window holds"
+                );
+                usual
+            }
+        },
+        None => usual,
     }
 }
 

@@ -1,11 +1,12 @@
 //! What others see of a session that is live.
 
+use crate::doctor::Finding;
 use crate::session::Identity;
 use headwater_hls::Snapshot;
 use headwater_model::Timestamp;
 use headwater_model::ivs::{Channel, StreamHealth};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// A stream from its first playlist on; still there for a while after its end, for players that ask for it by epoch.
@@ -22,6 +23,7 @@ pub struct LiveStream {
     /// The newest snapshot; clone it to wait for the next.
     pub watch: watch::Receiver<Arc<Snapshot>>,
     health: AtomicU8,
+    findings: Mutex<Vec<Finding>>,
 }
 
 impl LiveStream {
@@ -33,6 +35,7 @@ impl LiveStream {
             epoch: identity.epoch.clone(),
             watch,
             health: AtomicU8::new(0),
+            findings: Mutex::default(),
         }
     }
 
@@ -48,6 +51,15 @@ impl LiveStream {
             2 => StreamHealth::Starving,
             _ => StreamHealth::Unknown,
         }
+    }
+
+    /// What is wrong with the encoder now, problems first.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_findings(&self, findings: Vec<Finding>) {
+        *self.findings.lock().unwrap_or_else(PoisonError::into_inner) = findings;
     }
 
     pub(crate) fn set_health(&self, health: StreamHealth) {

@@ -1,5 +1,7 @@
 //! Sessions in virtual time: what happens to publishers, viewers and the journal.
 
+mod takeover_rules;
+
 use super::*;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -38,6 +40,8 @@ fn name(kind: &SessionEventKind) -> &'static str {
         SessionEventKind::Created => "Created",
         SessionEventKind::Start { .. } => "Start",
         SessionEventKind::Takeover => "Takeover",
+        SessionEventKind::TakeoverFailure(refusal) => refusal.code(),
+        SessionEventKind::LimitBreach(breach) => breach.name(),
         SessionEventKind::StarvationStart => "StarvationStart",
         SessionEventKind::StarvationEnd => "StarvationEnd",
         SessionEventKind::End => "End",
@@ -108,7 +112,7 @@ impl World {
             video_bitrate: Some(2_500_000),
             ..StreamMetadata::default()
         };
-        Publish { channel: channel.clone(), peer: "127.0.0.1:9".into(), encoder: Some(encoder) }
+        Publish { encoder: Some(encoder), ..Publish::new(channel.clone(), "127.0.0.1:9") }
     }
 
     fn stream(&self) -> Arc<LiveStream> {

@@ -114,3 +114,44 @@ async fn a_session_keeps_its_newest_events_and_goes_after_sixty_days() {
     assert_eq!(journal.remove_old(NOW.plus_ms(59 * DAY_MS)).await.unwrap(), 0);
     assert_eq!(journal.remove_old(much_later).await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn breaches_and_refused_takeovers_have_the_documented_members_and_mark_the_session() {
+    use headwater_live::doctor::{IngestLimit, LimitBreach};
+    let (journal, store, channel) = journal().await;
+    let breach = |limit, value, measured| SessionEventKind::LimitBreach(LimitBreach { limit, value, measured });
+    for (id, kind) in [
+        ("st-1", breach(IngestLimit::Bitrate, 8_500_000, 12_000_000)),
+        ("st-2", breach(IngestLimit::Pixels, 2_100_000, 3_686_400)),
+        ("st-3", breach(IngestLimit::PixelsPerEdge, 1_920, 2_560)),
+        ("st-4", SessionEventKind::TakeoverFailure(headwater_live::TakeoverRefusal::MediaMismatch)),
+    ] {
+        journal.record(event(&channel, id, SessionEventKind::Created)).await.unwrap();
+        journal.record(event(&channel, id, kind)).await.unwrap();
+        assert!(session(&*store, id).await.has_error_event, "{id}");
+    }
+    let events = store.events(0, 100).await.unwrap();
+    let told: Vec<_> =
+        events.iter().skip(1).step_by(2).map(|(_, event)| (&event.detail_type[..], &event.detail)).collect();
+    let member = |name: &str, value: u64, by: u64, unit: &str, stream: &str| {
+        json!({"limit_name": name, "limit_value": value, "exceeded_by": by, "limit_unit": unit,
+            "channel_name": "Your-Channel", "stream_id": stream})
+    };
+    assert_eq!(
+        told,
+        [
+            ("IVS Limit Breach", &member("Ingest Bitrate", 8_500_000, 3_500_000, "bits per second", "st-1")),
+            ("IVS Limit Breach", &member("Ingest Resolution", 2_100_000, 1_586_400, "total pixels", "st-2")),
+            ("IVS Limit Breach", &member("Ingest Resolution", 1_920, 640, "pixels per edge", "st-3")),
+            (
+                "IVS Stream State Change",
+                &json!({"event_name": "Stream Takeover Failure", "channel_name": "Your-Channel",
+            "stream_id": "st-4", "code": "StreamTakeoverMediaMismatch"})
+            ),
+        ]
+    );
+    let failure = &session(&*store, "st-4").await.events[1];
+    assert_eq!((&failure.name[..], &failure.code[..]), ("Stream Takeover Failure", "StreamTakeoverMediaMismatch"));
+    let breach = &session(&*store, "st-1").await.events[1];
+    assert_eq!((&breach.event_type[..], &breach.name[..]), ("IVS Limit Breach", "Ingest Bitrate"));
+}

@@ -65,6 +65,8 @@ impl Journal for Recorded {
             SessionEventKind::Created => "created",
             SessionEventKind::Start { .. } => "start",
             SessionEventKind::Takeover => "takeover",
+            SessionEventKind::TakeoverFailure(refusal) => refusal.code(),
+            SessionEventKind::LimitBreach(breach) => breach.name(),
             SessionEventKind::StarvationStart => "starvation start",
             SessionEventKind::StarvationEnd => "starvation end",
             SessionEventKind::End => "end",
