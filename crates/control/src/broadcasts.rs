@@ -1,7 +1,7 @@
 //! What operations ask of live streams: the port that the live hub is connected to.
 
 use async_trait::async_trait;
-use headwater_live::{Hub, PutCue};
+use headwater_live::{Finding, Hub, PutCue, Report};
 use headwater_model::Timestamp;
 use headwater_model::ivs::StreamHealth;
 
@@ -29,6 +29,12 @@ pub trait Broadcasts: Send + Sync + 'static {
     /// All streams, in no order.
     fn streams(&self) -> Vec<LiveStream>;
 
+    /// What is wrong with a channel's encoder, problems first; empty if nothing is live.
+    fn findings(&self, channel_id: &str) -> Vec<Finding>;
+
+    /// Checks the playlists of a channel's stream; `None` if nothing is live on it. Some milliseconds of work.
+    fn conformance(&self, channel_id: &str) -> Option<Report>;
+
     /// Puts a cue into the next part; `None` if nothing is live on the channel.
     async fn put_cue(&self, channel_id: &str, payload: String) -> Option<PutCue>;
 
@@ -45,6 +51,14 @@ impl Broadcasts for Hub {
 
     fn streams(&self) -> Vec<LiveStream> {
         Hub::streams(self).iter().map(|stream| outside(stream)).collect()
+    }
+
+    fn findings(&self, channel_id: &str) -> Vec<Finding> {
+        Hub::stream(self, channel_id).map(|stream| stream.findings()).unwrap_or_default()
+    }
+
+    fn conformance(&self, channel_id: &str) -> Option<Report> {
+        Hub::stream(self, channel_id).map(|stream| stream.conformance())
     }
 
     async fn put_cue(&self, channel_id: &str, payload: String) -> Option<PutCue> {

@@ -5,10 +5,12 @@
 //! `gateway::native`. Every wait is bounded by [`WAIT_MAX`].
 
 mod channels;
+mod diagnosis;
 mod pages;
 mod stacks;
 
 pub use channels::{ChannelState, channels};
+pub use diagnosis::{Conformance, Diagnosis, Problem, Symptom, diagnose, lint};
 pub use pages::{EventPage, LogPage, PollAnswer, answers, events, logs, polls};
 pub use stacks::{Begun, ChangePlan, PlannedChange, StackSummary, StackView, delete, deploy, plan, stack, stacks};
 

@@ -8,7 +8,7 @@ use crate::{Control, Endpoints, Parts};
 use async_trait::async_trait;
 use headwater_functions::Functions;
 use headwater_interact::Interact;
-use headwater_live::PutCue;
+use headwater_live::{Finding, PutCue, Report};
 use headwater_model::ivs::{Channel, StreamHealth};
 use headwater_model::{Realm, Timestamp, id};
 use headwater_sites::{Sites, WebAddress};
@@ -24,6 +24,10 @@ pub struct FakeBroadcasts {
     pub live: Mutex<BTreeMap<String, LiveStream>>,
     /// Channel id and payload.
     pub cues: Mutex<Vec<(String, String)>>,
+    /// What is wrong with every encoder.
+    pub findings: Mutex<Vec<Finding>>,
+    /// What the playlists of every stream are found to be.
+    pub conformance: Mutex<Option<Report>>,
 }
 
 impl FakeBroadcasts {
@@ -49,6 +53,14 @@ impl Broadcasts for FakeBroadcasts {
 
     fn streams(&self) -> Vec<LiveStream> {
         self.live.lock().unwrap().values().cloned().collect()
+    }
+
+    fn findings(&self, channel_id: &str) -> Vec<Finding> {
+        if self.stream(channel_id).is_some() { self.findings.lock().unwrap().clone() } else { Vec::new() }
+    }
+
+    fn conformance(&self, channel_id: &str) -> Option<Report> {
+        self.stream(channel_id).and_then(|_| self.conformance.lock().unwrap().clone())
     }
 
     async fn put_cue(&self, channel_id: &str, payload: String) -> Option<PutCue> {

@@ -138,6 +138,9 @@ async fn route(gateway: &Gateway, request: Request<Body>, request_id: &str) -> R
         return native::custom_resource_response(gateway, request, request_id).await;
     }
     let (parts, body) = request.into_parts();
+    if let Some(channel) = native::lint_target(&parts) {
+        return native::lint(gateway, &channel, parts.headers.get(http::header::ACCEPT)).await;
+    }
     match destination(&parts) {
         Ok(Destination::Objects) => s3::handle(gateway, Request::from_parts(parts, body), request_id).await,
         Ok(Destination::Service(definition)) => match serve(gateway, definition, parts, body, request_id).await {

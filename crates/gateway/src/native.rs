@@ -13,18 +13,25 @@
 //! | `polls` | `channel`? | `polls` |
 //! | `poll_answers` | `poll`, `skip`?, `limit`? | `answers` |
 //! | `channels` | – | `channels` |
+//! | `diagnose` | `channel` (id or name) | `stream_id`, `health`, `findings` |
+//! | `lint` | `channel` (id or name) | `stream_id`, `revisions`, `rules`, `problems` |
 //!
-//! Two paths beside it are not signed: `/healthz`, and the address that custom resources answer to, whose token is the
-//! secret.
+//! Three paths beside it are not signed: `/healthz`; the address that custom resources answer to, whose token is the
+//! secret; and `/lint/CHANNEL_ID`, the same as `lint`, for people and scripts on this machine: only peers on loopback are
+//! answered, and neither a page of another origin nor what comes through a proxy. It tells nothing that a viewer could
+//! not see.
 
 use crate::{Call, Gateway, Input, Reply, ServiceError};
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::response::Response;
 use headwater_control::Error;
 use headwater_control::operator;
 use headwater_control::stacks::custom;
-use http::{Method, Request, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, FORWARDED, ORIGIN};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, request};
 use serde_json::json;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Where this API's paths begin.
@@ -32,6 +39,8 @@ pub(crate) const PREFIX: &str = "/_headwater/v1/";
 /// Where custom resources answer; the rest of the path is a token that only the function knows.
 pub(crate) const RESPONSE_PATH: &str = "/_headwater/cloudformation/response/";
 
+/// Characters of a channel's id.
+const CHANNEL_ID_CHARACTERS: usize = 12;
 /// Items in a page unless asked otherwise.
 const PAGE: u32 = 100;
 
@@ -86,6 +95,8 @@ pub async fn call(gateway: &Gateway, call: Call) -> Result<Reply, ServiceError> 
             json!({"answers": answers.await.map_err(worded)?})
         }
         "channels" => json!({"channels": operator::channels(control).await.map_err(worded)?}),
+        "diagnose" => json!(operator::diagnose(control, input.required("channel")?).await.map_err(worded)?),
+        "lint" => json!(operator::lint(control, input.required("channel")?).await.map_err(worded)?),
         other => return Err(ServiceError::unknown_operation(other)),
     };
     Ok(Reply::Members(reply))
@@ -110,6 +121,7 @@ fn worded(error: operator::Error) -> ServiceError {
     let (code, status) = match &error {
         operator::Error::Control(Error::Invalid { .. }) => ("InvalidInput", StatusCode::BAD_REQUEST),
         operator::Error::Control(Error::NotFound { .. }) => ("NotFound", StatusCode::NOT_FOUND),
+        operator::Error::Control(Error::NotBroadcasting { .. }) => ("NotBroadcasting", StatusCode::NOT_FOUND),
         operator::Error::Control(Error::Conflict { .. }) => ("Conflict", StatusCode::CONFLICT),
         operator::Error::Stacks(refusal) => match operator::refusal(refusal) {
             StackRefusal::Template => ("InvalidTemplate", StatusCode::BAD_REQUEST),
@@ -141,6 +153,57 @@ pub(crate) async fn health(gateway: &Gateway) -> Response {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response
+}
+
+/// The channel whose playlists are to be checked, if that is what an unsigned request asks.
+pub(crate) fn lint_target(parts: &request::Parts) -> Option<String> {
+    let channel = parts.uri.path().strip_prefix("/lint/")?;
+    let is_id = channel.len() == CHANNEL_ID_CHARACTERS && channel.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0;
+    let elsewhere = [ORIGIN, AUTHORIZATION, FORWARDED, HeaderName::from_static("x-forwarded-for")];
+    let here = peer.ip().to_canonical().is_loopback() && !elsewhere.iter().any(|name| parts.headers.contains_key(name));
+    (parts.method == Method::GET && is_id && here).then(|| channel.to_owned())
+}
+
+/// Checks a channel's playlists: JSON if that is asked for, else text. 200 if they keep the rules, 409 if not, 404 if nothing is live.
+pub(crate) async fn lint(gateway: &Gateway, channel: &str, accept: Option<&HeaderValue>) -> Response {
+    let as_json = accept.and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("json"));
+    let (status, text, report) = match operator::lint(gateway.control(), channel).await {
+        Ok(report) => {
+            let broken = report.problems.iter().any(|problem| problem.severity == "error");
+            let status = if broken { StatusCode::CONFLICT } else { StatusCode::OK };
+            (status, lint_text(&report), json!(report))
+        }
+        Err(error) => {
+            let error = worded(error);
+            let message = json!({"error": {"code": error.code, "message": error.message}});
+            (error.status, format!("{}\n", error.message), message)
+        }
+    };
+    let (kind, body) = match as_json {
+        true => ("application/json", report.to_string()),
+        false => ("text/plain; charset=utf-8", text),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn lint_text(report: &operator::Conformance) -> String {
+    let mut text = format!(
+        "{}: {} playlists read, {} rules checked, {} problems\n",
+        report.stream_id,
+        report.revisions,
+        report.rules.len(),
+        report.problems.len()
+    );
+    for problem in &report.problems {
+        text += &format!("{} {}: {}\n", problem.severity, problem.rule, problem.detail);
+    }
+    text += &format!("rules: {}\n", report.rules.join(" "));
+    text
 }
 
 /// A custom resource's answer to its stack: `PUT` of a JSON text. Not signed: the token is the secret.

@@ -97,8 +97,8 @@ pub enum Command {
     Polls(PollsArgs),
     /// List channels and what is live on them
     Channels(Json),
-    /// Check ports, ffmpeg, Python, Node.js and certificates
-    Doctor(Json),
+    /// Check ports, ffmpeg, Python, Node.js and certificates; with a channel, what its encoder sends
+    Doctor(DoctorArgs),
     /// Print the variables that point the AWS CLI and SDKs at this server, for eval
     Env,
     /// Show the effective configuration
@@ -201,6 +201,16 @@ pub struct PollsArgs {
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
     /// Polls with their tallies and answers as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Channel by id or name, whose encoder is judged; this machine if left out
+    pub channel: Option<String>,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -377,6 +377,40 @@ pub async fn channels(client: &Client, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// `doctor CHANNEL`; `false` if the encoder has a problem.
+///
+/// # Errors
+/// If the server cannot be asked, or has no such channel.
+pub async fn diagnose(client: &Client, channel: &str, as_json: bool) -> anyhow::Result<bool> {
+    let answer: Value = client.call("diagnose", json!({"channel": channel})).await?;
+    let findings: Vec<&Value> = answer["findings"].as_array().into_iter().flatten().collect();
+    let works = findings.iter().all(|finding| finding["severity"] != "problem");
+    if as_json {
+        print_json(&answer)?;
+        return Ok(works);
+    }
+    let style = Style::stdout();
+    let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_string();
+    match answer["stream_id"].as_str() {
+        None => println!("{} nothing is live on {channel}", style.faint("-")),
+        Some(stream) => {
+            let health = text(&answer, "health").to_lowercase();
+            let mark = if health == "healthy" { style.good("✔") } else { style.busy("!") };
+            println!("{mark} {stream} is {health}");
+            if findings.is_empty() {
+                println!("{} nothing is wrong with the encoder", style.good("✔"));
+            }
+        }
+    }
+    for finding in findings {
+        let mark = if finding["severity"] == "problem" { style.bad("✘") } else { style.busy("!") };
+        let (measured, limit) = (&finding["measured"], &finding["limit"]);
+        println!("{mark} {:<20} {measured} {}, limit {limit}", text(finding, "code"), text(finding, "unit"));
+        println!("  {:<20} {}", "", style.faint(&text(finding, "advice")));
+    }
+    Ok(works)
+}
+
 fn print_json(value: &Value) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())

@@ -78,7 +78,10 @@ async fn run(cli: Cli, layers: &Layers, config: Config) -> anyhow::Result<ExitCo
         Command::Config(args) => print_configuration(layers, args.explain),
         Command::Trust(args) => trust::run(&config.data, args.install)?,
         Command::Doctor(args) => {
-            let works = doctor::run(&config, args.json);
+            let works = match &args.channel {
+                Some(channel) => commands::diagnose(&client()?, channel, args.json).await?,
+                None => doctor::run(&config, args.json),
+            };
             return Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
     }

@@ -26,6 +26,7 @@ mod timeline;
 mod tests;
 
 pub use doctor::{Finding, LimitBreach};
+pub use headwater_hls::lint::{Report, Severity as LintSeverity};
 pub use hub::{CueError, Drained, Hub, NotBroadcasting, Options, Publish, PublishError, PutCue};
 pub use journal::{Journal, JournalError, SessionEvent, SessionEventKind};
 pub use publisher::{CutReason, Ending, Input, Publisher, Superseded};

@@ -3,6 +3,7 @@
 use crate::doctor::Finding;
 use crate::session::Identity;
 use headwater_hls::Snapshot;
+use headwater_hls::lint::{self, Report};
 use headwater_model::Timestamp;
 use headwater_model::ivs::{Channel, StreamHealth};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -56,6 +57,16 @@ impl LiveStream {
     /// What is wrong with the encoder now, problems first.
     pub fn findings(&self) -> Vec<Finding> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Checks the playlists of the whole window, as a client would have met them. Some milliseconds of work. The epoch, which is a secret of viewers,
+    /// is not in it.
+    pub fn conformance(&self) -> Report {
+        let mut report = lint::follow(&self.snapshot());
+        for finding in &mut report.findings {
+            finding.detail = finding.detail.replace(&self.epoch, "EPOCH");
+        }
+        report
     }
 
     pub(crate) fn set_findings(&self, findings: Vec<Finding>) {

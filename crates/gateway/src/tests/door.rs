@@ -243,3 +243,52 @@ async fn a_templates_mistakes_come_one_by_one() {
     assert_eq!(error["code"], "InvalidTemplate");
     assert_eq!(error["problems"].as_array().unwrap().len(), 2, "{error}");
 }
+
+#[tokio::test]
+async fn an_encoder_is_diagnosed_and_a_streams_playlists_are_checked() {
+    use axum::extract::ConnectInfo;
+    use headwater_live::doctor::{Code, Finding};
+    use std::net::SocketAddr;
+    let server = server().await;
+    let created = server.ivs("CreateChannel", json!({"name": "c"})).await.json();
+    let arn = created["channel"]["arn"].as_str().unwrap();
+    let channel = headwater_control::ivs::channel(server.control(), arn).await.unwrap();
+    let offline = json!({"stream_id": null, "health": null, "findings": []});
+    assert_eq!(server.native("diagnose", json!({"channel": "c"})).await.json(), offline);
+    let nothing = server.native("lint", json!({"channel": "c"})).await;
+    assert_eq!((nothing.status.as_u16(), &nothing.json()["error"]["code"]), (404, &json!("NotBroadcasting")));
+
+    let stream = server.bench.broadcasts.go_live(&channel);
+    let finding = Finding { code: Code::KeyframeInterval, measured: 8_333, limit: 2_000 };
+    server.bench.broadcasts.findings.lock().unwrap().push(finding);
+    let report = headwater_live::Report { revisions: 7, rules: &["hint"], findings: vec![] };
+    *server.bench.broadcasts.conformance.lock().unwrap() = Some(report);
+    let diagnosis = server.native("diagnose", json!({"channel": channel.id})).await.json();
+    assert_eq!((&diagnosis["stream_id"], &diagnosis["health"]), (&json!(stream.stream_id), &json!("HEALTHY")));
+    assert_eq!(
+        diagnosis["findings"],
+        json!([{"code": "keyframe-interval", "severity": "problem", "measured": 8_333, "limit": 2_000,
+            "unit": "milliseconds", "advice": finding.advice()}])
+    );
+    let expected = json!({"stream_id": stream.stream_id, "revisions": 7, "rules": ["hint"], "problems": []});
+    assert_eq!(server.native("lint", json!({"channel": "c"})).await.json(), expected);
+
+    let ask = |peer: &str, header: (&str, &str)| {
+        let mut request = Request::get(format!("/lint/{}", channel.id)).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
+        let name: http::HeaderName = header.0.parse().unwrap();
+        request.headers_mut().insert(name, header.1.parse().unwrap());
+        server.send(request)
+    };
+    assert_eq!(ask("127.0.0.1:9", ("accept", "application/json")).await.json(), expected);
+    let text = ask("[::1]:9", ("accept", "*/*")).await;
+    let said = format!("{}: 7 playlists read, 1 rules checked, 0 problems\nrules: hint\n", stream.stream_id);
+    assert_eq!((text.status, text.text), (StatusCode::OK, said));
+    for (peer, header) in [
+        ("10.0.0.1:9", ("accept", "*/*")),
+        ("127.0.0.1:9", ("origin", "https://example.com")),
+        ("127.0.0.1:9", ("x-forwarded-for", "10.0.0.1")),
+    ] {
+        assert_ne!(ask(peer, header).await.status, StatusCode::OK, "{peer} {header:?}");
+    }
+}

@@ -5,9 +5,11 @@
 //!
 //! A [`Finding`] of [`Severity::Error`] breaks a player or a MUST; [`Severity::Advice`] is about quality.
 
+mod follow;
 mod read;
 mod rules;
 
+pub use follow::{Report, follow};
 pub use read::{Problem, ReadPart, ReadPlaylist, ReadSegment, read};
 
 use rules::Findings;
@@ -37,6 +39,45 @@ impl std::fmt::Display for Finding {
         write!(f, "{}: {}", self.rule, self.detail)
     }
 }
+
+/// Every rule by its name.
+pub const RULES: &[&str] = &[
+    "block-reload",
+    "change-after-end",
+    "date",
+    "date-back",
+    "date-gap",
+    "date-range-id",
+    "date-range-start",
+    "delta",
+    "discontinuity-sequence",
+    "duration",
+    "full-playlist",
+    "hint",
+    "hint-after-end",
+    "hint-broken",
+    "hint-known",
+    "hold-back",
+    "long-part",
+    "map",
+    "map-change",
+    "media-sequence-back",
+    "missing-parts",
+    "old-parts",
+    "part-hold-back",
+    "part-inf",
+    "parts-changed",
+    "parts-sum",
+    "segment-changed",
+    "segment-lost",
+    "short-part",
+    "skip-boundary",
+    "syntax",
+    "target-duration",
+    "uri",
+    "version",
+    "window",
+];
 
 /// Follows one media playlist over its life.
 #[derive(Debug, Default)]

@@ -115,3 +115,15 @@ fn a_discontinuity_may_overtake_a_hint() {
         assert_eq!(rules_of(&linter.check(&next(tag))).contains(&"hint-broken"), broken, "{tag:?}");
     }
 }
+
+#[test]
+fn every_rule_that_can_be_found_is_listed() {
+    let mut found: Vec<&str> = [include_str!("rules.rs"), include_str!("mod.rs")]
+        .iter()
+        .flat_map(|source| source.split(".error(").skip(1).chain(source.split(".advice(").skip(1)))
+        .filter_map(|call| call.trim_start().strip_prefix('"')?.split('"').next())
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found, RULES);
+}

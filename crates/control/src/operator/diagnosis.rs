@@ -1,0 +1,108 @@
+//! How well a channel's stream is: what is wrong with its encoder, and whether its playlists keep the rules.
+
+use super::Error;
+use super::channels::named;
+use crate::Control;
+use headwater_live::LintSeverity;
+use headwater_model::ivs::StreamHealth;
+use serde::Serialize;
+
+/// What is wrong with an encoder.
+#[derive(Clone, Debug, Serialize, PartialEq)]
+pub struct Diagnosis {
+    /// The stream's id; `None` while nothing is live.
+    pub stream_id: Option<String>,
+    /// The stream's health.
+    pub health: Option<StreamHealth>,
+    /// Problems first; empty for a good encoder.
+    pub findings: Vec<Symptom>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, Serialize, PartialEq)]
+pub struct Symptom {
+    /// Stable name.
+    pub code: &'static str,
+    /// `problem` or `advice`.
+    pub severity: &'static str,
+    /// What was measured.
+    pub measured: u64,
+    /// What it should be at most.
+    pub limit: u64,
+    /// What both are counted in.
+    pub unit: &'static str,
+    /// What to do, with the setting of OBS.
+    pub advice: &'static str,
+}
+
+/// Whether playlists keep the rules.
+#[derive(Clone, Debug, Serialize, PartialEq)]
+pub struct Conformance {
+    /// The stream's id.
+    pub stream_id: String,
+    /// Playlists that were read, one after another as a player would.
+    pub revisions: usize,
+    /// Names of the rules that were checked.
+    pub rules: &'static [&'static str],
+    /// Each problem once, errors first.
+    pub problems: Vec<Problem>,
+}
+
+/// A rule that is not kept.
+#[derive(Clone, Debug, Serialize, PartialEq)]
+pub struct Problem {
+    /// `error` or `advice`.
+    pub severity: &'static str,
+    /// The rule's name.
+    pub rule: &'static str,
+    /// What was found.
+    pub detail: String,
+}
+
+/// What is wrong with the encoder of the channel with this id, else name.
+///
+/// # Errors
+/// [`crate::Error::NotFound`] if there is no such channel, [`crate::Error::Invalid`] if there are several.
+pub async fn diagnose(control: &Control, channel: &str) -> Result<Diagnosis, Error> {
+    let channel = named(control, channel).await?;
+    let stream = control.broadcasts().stream(&channel.id);
+    let findings = control.broadcasts().findings(&channel.id);
+    Ok(Diagnosis {
+        stream_id: stream.as_ref().map(|stream| stream.stream_id.clone()),
+        health: stream.as_ref().map(|stream| stream.health),
+        findings: findings
+            .iter()
+            .map(|finding| Symptom {
+                code: finding.code.as_str(),
+                severity: finding.severity().as_str(),
+                measured: finding.measured,
+                limit: finding.limit,
+                unit: finding.code.unit(),
+                advice: finding.advice(),
+            })
+            .collect(),
+    })
+}
+
+/// Checks the playlists of the channel with this id, else name.
+///
+/// # Errors
+/// [`crate::Error::NotBroadcasting`] while nothing is live; else as [`diagnose`].
+pub async fn lint(control: &Control, channel: &str) -> Result<Conformance, Error> {
+    let channel = named(control, channel).await?;
+    let stream = control.broadcasts().stream(&channel.id);
+    let report = control.broadcasts().conformance(&channel.id);
+    let (Some(stream), Some(report)) = (stream, report) else {
+        return Err(crate::Error::NotBroadcasting { channel_arn: channel.arn }.into());
+    };
+    let severity = |severity| if severity == LintSeverity::Error { "error" } else { "advice" };
+    let problems = report.findings.into_iter();
+    Ok(Conformance {
+        stream_id: stream.stream_id,
+        revisions: report.revisions,
+        rules: report.rules,
+        problems: problems
+            .map(|finding| Problem { severity: severity(finding.severity), rule: finding.rule, detail: finding.detail })
+            .collect(),
+    })
+}
