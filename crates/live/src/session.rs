@@ -31,6 +31,8 @@ const RECORD_TRIES_MAX: u32 = 12;
 const CREATE_TRIES_MAX: u32 = 3;
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(4);
+/// How long before the end the last part is published: a player that waits for it needs one request to hear of it and one to fetch it.
+const LAST_PART_LEAD: Duration = Duration::from_millis(250);
 /// The name of the rendition that is the encoder's own.
 const SOURCE_RENDITION: &str = "source";
 
@@ -185,6 +187,11 @@ impl Session {
         self.inbox.close();
         if let Some(publisher) = self.publisher.take() {
             publisher.cut.send_replace(Some(cut));
+        }
+        // Players drop a part that they first see beside EXT-X-ENDLIST.
+        self.packager.flush();
+        if self.publish_snapshot() == Published::Next {
+            tokio::time::sleep(LAST_PART_LEAD).await;
         }
         self.packager.end();
         self.publish_snapshot();

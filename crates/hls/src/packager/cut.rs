@@ -22,6 +22,9 @@ const VIDEO_STALL_MAX: i64 = 3_000 * MS;
 /// While a keyframe is awaited, so long.
 const KEYFRAME_WAIT_MAX: i64 = 6_000 * MS;
 
+/// How much sound the last part may hold beyond its end: more than any encoder delays pictures to reorder them.
+const OVERHANG_MAX: i64 = 1_000 * MS;
+
 /// Segments over which the encoder's clock is compared with ours. The one that came fastest through the network counts.
 const DRIFT_SEGMENTS: u32 = 16;
 /// Most milliseconds that dates are moved by after such a comparison, one in each segment: 500 millionths, ten times what crystals drift.
@@ -109,6 +112,8 @@ pub(super) struct Cutter {
     /// What the units of the open part count.
     part_weight: u64,
     audio_last: Option<i64>,
+    /// How far sound may reach over the end of the part that is being closed, ticks.
+    overhang: i64,
     cues: VecDeque<Cue>,
     cue_number: u32,
     sequence: u32,
@@ -132,6 +137,7 @@ impl Cutter {
             audio_weight: 0,
             part_weight: 0,
             audio_last: None,
+            overhang: 0,
             cues: VecDeque::new(),
             cue_number: 1,
             sequence: 1,
@@ -172,11 +178,16 @@ impl Cutter {
         self.audio_last = None;
     }
 
-    pub(super) fn end(&mut self) {
+    /// Closes what is open, with the cues that wait.
+    pub(super) fn flush(&mut self) {
         if let Some(domain) = &mut self.domain {
             domain.part.cues.extend(self.cues.drain(..));
         }
         self.discontinuity();
+    }
+
+    pub(super) fn end(&mut self) {
+        self.flush();
         self.window.end();
     }
 
@@ -372,7 +383,7 @@ impl Cutter {
         let mut sound = Vec::new();
         if self.lead == TrackKind::Video {
             while let Some(unit) = self.audio.front()
-                && ticks(unit, &self.tracks) < end
+                && ticks(unit, &self.tracks) < end + self.overhang
             {
                 self.audio_weight -= weight(unit);
                 sound.extend(self.audio.pop_front());
@@ -467,11 +478,18 @@ impl Cutter {
         });
     }
 
-    /// Closes the open part with a usual duration for its last unit, and the segment.
+    /// Closes the open part with a usual duration for its last unit, and the segment. Nothing follows on this stretch of time, so the last part
+    /// also takes the sound that is heard with pictures which are shown later than they are decoded.
     fn finish_domain(&mut self) {
         let Some(domain) = &self.domain else { return };
         let last = domain.part.last(&self.tracks).unwrap_or(domain.part.start);
-        self.finish_domain_at(last + self.unit_ticks.max(1));
+        let end = last + self.unit_ticks.max(1);
+        if !domain.part.units.is_empty() {
+            self.close_parts_before(end);
+        }
+        self.overhang = self.domain.as_ref().map_or(0, |domain| domain.shift.clamp(0, OVERHANG_MAX));
+        self.finish_domain_at(end);
+        self.overhang = 0;
     }
 
     /// Closes the open part at `end`, or as near to it as a part may reach, and the segment.

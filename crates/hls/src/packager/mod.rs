@@ -187,6 +187,15 @@ impl Packager {
         self.tracks = Tracks::default();
     }
 
+    /// Closes what is open, with the cues that wait, so that it is published before the playlist ends: players drop a part that they first see
+    /// beside EXT-X-ENDLIST. To be followed by [`end`](Self::end) when they have had the time to fetch it.
+    pub fn flush(&mut self) {
+        if let Phase::Live(cutter) = &mut self.phase {
+            cutter.flush();
+        }
+        self.publish();
+    }
+
     /// No more units will come: the segment is closed and the playlist ends.
     pub fn end(&mut self) {
         if let Phase::Live(cutter) = &mut self.phase {

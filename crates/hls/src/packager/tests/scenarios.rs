@@ -386,3 +386,38 @@ fn blocking_reload_knows_what_is_ready_what_comes_and_what_is_wrong() {
     assert_eq!(snapshot.reach(4, Some(0)), Reach::Pending);
     assert_eq!(snapshot.reach(5, None), Reach::TooFar);
 }
+
+#[test]
+fn sound_to_the_end_of_reordered_pictures_is_kept() {
+    for delay_ms in [0, 67, 133] {
+        let mut stage = Stage::new(Latency::Low);
+        stage.configure();
+        let steps = Encoder { delay_ms, ..Encoder::default() }.run(9_010);
+        // Sound comes as far as pictures are shown.
+        let sound = Encoder { video: false, first_number: 50_000, ..Encoder::default() }.run(9_010 + delay_ms);
+        let pictures = steps.into_iter().filter(|step| step.unit.kind == TrackKind::Video);
+        let mut steps: Vec<Step> = pictures.chain(sound).collect();
+        steps.sort_by_key(|step| step.wall_ms);
+        stage.run(steps);
+        stage.end();
+        assert_eq!(stage.viewer.seen, stage.sent, "{delay_ms} ms");
+    }
+}
+
+#[test]
+fn what_is_flushed_is_published_before_the_end() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder::default().run(5_050));
+    stage.packager.handle_cue(cue("last")).unwrap();
+    let before = stage.viewer.snapshot().last();
+    stage.packager.flush();
+    stage.look();
+    let flushed = stage.viewer.snapshot().clone();
+    assert!(flushed.last() > before && !flushed.ended());
+    assert_eq!(stage.viewer.seen, stage.sent);
+    assert_eq!(flushed.cues().len(), 1);
+    stage.end();
+    assert!(stage.viewer.snapshot().ended());
+    assert_eq!(stage.viewer.snapshot().last(), flushed.last());
+}
