@@ -1,5 +1,6 @@
 //! Sessions in virtual time: what happens to publishers, viewers and the journal.
 
+mod honest;
 mod takeover_rules;
 
 use super::*;
