@@ -106,11 +106,11 @@ impl Doctor {
         }
     }
 
-    /// Takes a unit as the publisher stamped it. Once a second it answers, if something changed.
+    /// Takes a unit as the publisher stamped it. Once a second it answers, if something changed or holds: its figures are then newer.
     pub(crate) fn handle_unit(&mut self, unit: &AccessUnit, scale: Timescale, now: Timestamp) -> Option<Change> {
         let reading = self.meter.handle_unit(unit, scale, now)?;
         let change = self.judge(&reading);
-        (!change.is_empty()).then_some(change)
+        (!change.is_empty() || self.held.iter().any(Option::is_some)).then_some(change)
     }
 
     /// What holds now, problems first.

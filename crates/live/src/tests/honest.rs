@@ -359,3 +359,26 @@ fn sound_and_pictures_stay_within_twenty_milliseconds_for_a_day() {
         assert!(worst_us < 2_000, "{worst_us} µs off at {rate} Hz");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn sound_that_changes_between_keyframes_waits_for_the_next_one_and_costs_no_picture() {
+    let mut stage = Stage::new().await;
+    stage.publish(&GOOD, 4_500).await;
+    // 4.5 s is in the middle of a group; the next keyframe comes 1.5 s later.
+    let after = Encoder { clock_ms: 4_500, aac: [0x11, 0x88], ..GOOD };
+    let [_, sound] = <[Vec<u8>; 2]>::try_from(after.configuration()).unwrap();
+    stage.message(TrackKind::Audio, 4_500, sound).await;
+    let keyframe_in_1500_ms = |(at, kind, stamp, mut body): Message| {
+        if kind == TrackKind::Video {
+            let is_keyframe = (1_490..1_510).contains(&(at % 2_000));
+            (body[0], body[9]) = if is_keyframe { (0x17, 0x65) } else { (0x27, 0x41) };
+        }
+        (at, kind, stamp, body)
+    };
+    stage.run(after.run(6_000).into_iter().map(keyframe_in_1500_ms).collect()).await;
+    let (snapshot, discontinuities, maps) = stage.end().await;
+    assert_eq!((discontinuities, maps), (1, 2));
+    let CodecConfig::Aac(config) = &*snapshot.audio().unwrap().config else { panic!("AAC") };
+    assert_eq!(config.channels, 1, "the new configuration is in use");
+    assert!(lasts_ms(&snapshot) > 10_400, "{}", lasts_ms(&snapshot));
+}
