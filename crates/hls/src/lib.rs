@@ -7,17 +7,20 @@
 //! |---|---|
 //! | [`snapshot`] | what viewers read: window of segments and parts, init segments, cues |
 //! | [`packager`] | cuts access units into parts and segments |
+//! | [`follow`] | further renditions, cut where the first is |
 //! | [`playlist`] | multivariant and media playlists as text |
 //! | [`lint`] | the rules that playlists must keep, checked on the text alone |
 //!
 //! Source: rfc8216bis ("HTTP Live Streaming 2nd Edition"), cited by section title since drafts renumber. Left out: byte ranges,
 //! encryption, I-frame playlists, DATERANGE skipping.
 
+pub mod follow;
 pub mod lint;
 pub mod packager;
 pub mod playlist;
 pub mod snapshot;
 
+pub use follow::{Cut, Follower};
 pub use packager::{Error, Latency, Options, Packager};
 pub use playlist::Delta;
 pub use snapshot::{Part, Position, Reach, Segment, Snapshot};

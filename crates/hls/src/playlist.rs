@@ -29,14 +29,84 @@ pub enum Delta {
     Skip,
 }
 
-/// The multivariant playlist; `uri` is that of the media playlist, relative or absolute.
+/// One rendition as the multivariant playlist lists it.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant<'a> {
+    /// Its newest snapshot.
+    pub snapshot: &'a Snapshot,
+    /// Where its media playlist is, relative or absolute.
+    pub uri: &'a str,
+    /// Its group, such as `720p60`, `480p30` or `audio_only`.
+    pub group: &'a str,
+}
+
+/// The name of the group of a rendition that is `height` pixels high: `720p60`. Without a known size, `source`.
+pub fn group(snapshot: &Snapshot) -> String {
+    let height = snapshot.video.as_ref().and_then(|track| track.config.dimensions()).map(|(_, height)| height);
+    match (height, &snapshot.video) {
+        (Some(height), _) => {
+            let frames = snapshot.frame_rate_millis.map_or(30, |millis| (millis + 500) / 1_000);
+            format!("{height}p{frames}")
+        }
+        (None, Some(_)) => "source".to_owned(),
+        (None, None) => AUDIO_ONLY.to_owned(),
+    }
+}
+
+/// The multivariant playlist of one rendition; `uri` is that of its media playlist, relative or absolute.
 pub fn multivariant(snapshot: &Snapshot, uri: &str) -> String {
+    let mut out = multivariant_head([snapshot].into_iter());
+    line(&mut out, format_args!("#EXT-X-STREAM-INF:{}", stream_attributes(snapshot)));
+    line(&mut out, format_args!("{uri}"));
+    out
+}
+
+/// The multivariant playlist of a ladder, in the order given, in the shape that Amazon IVS has: an EXT-X-MEDIA of the type VIDEO before
+/// each variant. A group that was listed is left out.
+pub fn ladder(variants: &[Variant<'_>]) -> String {
+    let mut out = multivariant_head(variants.iter().map(|variant| variant.snapshot));
+    for (index, variant) in variants.iter().enumerate() {
+        let group = variant.group;
+        if variants[..index].iter().any(|earlier| earlier.group == group) {
+            continue;
+        }
+        let choice = if group == AUDIO_ONLY { "NO" } else { "YES" };
+        line(
+            &mut out,
+            format_args!(
+                "#EXT-X-MEDIA:TYPE=VIDEO,GROUP-ID=\"{group}\",NAME=\"{}\",AUTOSELECT={choice},DEFAULT={choice}",
+                display_name(group)
+            ),
+        );
+        let attributes = stream_attributes(variant.snapshot);
+        line(&mut out, format_args!("#EXT-X-STREAM-INF:{attributes},VIDEO=\"{group}\""));
+        line(&mut out, format_args!("{}", variant.uri));
+    }
+    out
+}
+
+/// The group and name of the rendition without pictures.
+pub const AUDIO_ONLY: &str = "audio_only";
+
+/// A group's name for people: 30 frames a second are not mentioned.
+fn display_name(group: &str) -> &str {
+    match group.strip_suffix("p30") {
+        Some(height) => &group[..=height.len()],
+        None => group,
+    }
+}
+
+fn multivariant_head<'a>(mut snapshots: impl Iterator<Item = &'a Snapshot>) -> String {
     let mut out = String::with_capacity(512);
     out.push_str("#EXTM3U\n");
     line(&mut out, format_args!("#EXT-X-VERSION:{VERSION}"));
-    if snapshot.all_independent {
+    if snapshots.all(|snapshot| snapshot.all_independent) {
         out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
+    out
+}
+
+fn stream_attributes(snapshot: &Snapshot) -> String {
     let codecs: Vec<String> =
         [&snapshot.video, &snapshot.audio].into_iter().flatten().map(|track| track.config.rfc6381()).collect();
     let mut attributes = format!(
@@ -51,9 +121,7 @@ pub fn multivariant(snapshot: &Snapshot, uri: &str) -> String {
     if let Some(millis) = snapshot.frame_rate_millis {
         let _ = write!(attributes, ",FRAME-RATE={}.{:03}", millis / 1_000, millis % 1_000);
     }
-    line(&mut out, format_args!("#EXT-X-STREAM-INF:{attributes}"));
-    line(&mut out, format_args!("{uri}"));
-    out
+    attributes
 }
 
 /// The media playlist at this snapshot.
@@ -158,6 +226,9 @@ fn render(snapshot: &Snapshot, listed: &Listed<'_>, delta: Delta) -> String {
         if *age < PARTS_LISTED_TARGETS * target * 90_000 {
             list_parts(&mut out, segment.msn, &segment.parts);
         }
+        if segment.gap() {
+            out.push_str("#EXT-X-GAP\n");
+        }
         line(&mut out, format_args!("#EXTINF:{},", Seconds(segment.duration)));
         line(&mut out, format_args!("s{}.m4s", segment.msn));
     }
@@ -175,8 +246,28 @@ fn render(snapshot: &Snapshot, listed: &Listed<'_>, delta: Delta) -> String {
     } else {
         let Position { msn, part } = listed.next;
         line(&mut out, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"s{msn}.p{part}.m4s\""));
+        reports(&mut out, snapshot, listed);
     }
     out
+}
+
+/// The other renditions are cut where this one is, so their newest part is taken for the same: a part that is still being encoded is
+/// waited for. So the text for a place never depends on when it was asked for.
+fn reports(out: &mut String, snapshot: &Snapshot, listed: &Listed<'_>) {
+    let last = match (listed.next, listed.closed.last()) {
+        (Position { msn, part }, _) if part > 0 => Position { msn, part: part - 1 },
+        (_, Some(segment)) => Position { msn: segment.msn, part: segment.parts.len().saturating_sub(1) },
+        (_, None) => return,
+    };
+    for sibling in snapshot.siblings.iter() {
+        line(
+            out,
+            format_args!(
+                "#EXT-X-RENDITION-REPORT:URI=\"../{sibling}/media.m3u8\",LAST-MSN={},LAST-PART={}",
+                last.msn, last.part
+            ),
+        );
+    }
 }
 
 /// The tags before a segment.
@@ -193,10 +284,14 @@ fn head(out: &mut String, segment: &Segment, init: &mut Option<u32>) {
 
 fn list_parts(out: &mut String, msn: u64, parts: &[Arc<Part>]) {
     for (index, part) in parts.iter().enumerate() {
-        let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
+        let state = match part {
+            part if part.gap => ",GAP=YES",
+            part if part.independent => ",INDEPENDENT=YES",
+            _ => "",
+        };
         line(
             out,
-            format_args!("#EXT-X-PART:DURATION={},URI=\"s{msn}.p{index}.m4s\"{independent}", Seconds(part.duration)),
+            format_args!("#EXT-X-PART:DURATION={},URI=\"s{msn}.p{index}.m4s\"{state}", Seconds(part.duration)),
         );
     }
 }

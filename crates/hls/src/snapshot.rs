@@ -63,9 +63,15 @@ pub struct Part {
     /// Ticks of 90 kHz, rounded to nearest when the track has another scale.
     pub(crate) duration: i64,
     pub(crate) independent: bool,
+    pub(crate) gap: bool,
 }
 
 impl Part {
+    /// Whether its media is missing (GAP=YES): it has no body.
+    pub fn gap(&self) -> bool {
+        self.gap
+    }
+
     /// The body as a list of buffers, in order.
     pub fn chunks(&self) -> &[Bytes] {
         &self.chunks
@@ -144,6 +150,11 @@ impl Segment {
         self.discontinuity
     }
 
+    /// Whether some of its media is missing (EXT-X-GAP).
+    pub fn gap(&self) -> bool {
+        self.parts.iter().any(|part| part.gap)
+    }
+
     /// Which init segment it needs.
     pub fn init(&self) -> u32 {
         self.init
@@ -190,6 +201,8 @@ pub struct Snapshot {
     /// Bits a second: what the encoder announced or the highest rate of a segment so far, whichever is more.
     pub(crate) bandwidth: u64,
     pub(crate) average_bandwidth: u64,
+    /// The other renditions of the stream, as rendition reports name them.
+    pub(crate) siblings: Arc<[String]>,
 }
 
 impl Snapshot {
@@ -267,6 +280,11 @@ impl Snapshot {
     /// Frames in 1000 seconds, as announced or measured.
     pub fn frame_rate_millis(&self) -> Option<u32> {
         self.frame_rate_millis
+    }
+
+    /// Bits a second: what the multivariant playlist states as BANDWIDTH.
+    pub fn bandwidth(&self) -> u64 {
+        self.bandwidth
     }
 
     /// The cues that the window still covers, oldest first.

@@ -8,10 +8,12 @@
 use super::learn::{Lesson, MS, SEGMENT_MIN, Targets, ticks};
 use super::part::{self, Content};
 use super::window::Window;
+use crate::follow::{Cut, Opening, PartCut};
 use super::{CUES_WAITING_MAX, Error, Options, SEGMENT_BYTES_MAX, Tracks, weight};
 use crate::snapshot::{DateRange, Snapshot};
 use headwater_media::{AccessUnit, Cue, Keyframe, MediaTime, StreamMetadata, Timescale, TrackKind, WallTime};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A pause in the leading track from which on the stream is not continuous.
 const GAP_MAX: i64 = 4_000 * MS;
@@ -120,6 +122,9 @@ pub(super) struct Cutter {
     /// When the newest segment ends, by its date.
     wall_end: Option<WallTime>,
     window: Window,
+    targets: Targets,
+    /// What followers are told, if there are any.
+    cuts: Option<VecDeque<Cut>>,
 }
 
 impl Cutter {
@@ -142,7 +147,9 @@ impl Cutter {
             cue_number: 1,
             sequence: 1,
             wall_end: None,
-            window: Window::new(options, targets),
+            window: Window::new(&options.epoch, &options.rendition, targets),
+            targets,
+            cuts: None,
         };
         cutter.announce(metadata);
         cutter
@@ -151,6 +158,38 @@ impl Cutter {
     pub(super) fn announce(&mut self, metadata: &StreamMetadata) {
         let rates = [metadata.video_bitrate, metadata.audio_bitrate];
         self.window.announce(rates.into_iter().flatten().sum());
+    }
+
+    /// From now on, cuts are told to followers.
+    pub(super) fn follow(&mut self) {
+        if self.cuts.is_none() {
+            self.cuts = Some(VecDeque::from([Cut::Begin(self.targets)]));
+        }
+    }
+
+    pub(super) fn poll_cut(&mut self) -> Option<Cut> {
+        self.cuts.as_mut()?.pop_front()
+    }
+
+    pub(super) fn set_siblings(&mut self, siblings: &Arc<[String]>) {
+        self.window.set_siblings(siblings);
+    }
+
+    fn tell(&mut self, cut: impl FnOnce() -> Cut) {
+        if let Some(cuts) = &mut self.cuts {
+            cuts.push_back(cut());
+        }
+    }
+
+    fn open_segment(&mut self, date: WallTime, independent: bool, discontinuity: bool) {
+        self.window.open_segment(date, independent, discontinuity);
+        let (msn, discontinuities) = (self.window.next().msn, self.window.discontinuities());
+        self.tell(|| Cut::Open(Opening { msn, date, discontinuity, discontinuities }));
+    }
+
+    fn close_segment(&mut self) {
+        self.window.close_segment();
+        self.tell(|| Cut::Close);
     }
 
     pub(super) fn snapshot(&mut self) -> Option<Snapshot> {
@@ -189,6 +228,7 @@ impl Cutter {
     pub(super) fn end(&mut self) {
         self.flush();
         self.window.end();
+        self.tell(|| Cut::End);
     }
 
     pub(super) fn push(&mut self, unit: AccessUnit, now: WallTime, configured: &Tracks) -> Result<(), Error> {
@@ -326,7 +366,8 @@ impl Cutter {
         let tolerance = (2 * MS).max(self.unit_ticks / 4);
         let full = length + self.unit_ticks > self.part_target + tolerance && length * 100 >= self.part_target * 85;
         if length > 0 && (ends_segment || keyframe_within || full) {
-            self.close_part(at, at, at);
+            let border = if keyframe { unit.pts } else { at + domain.shift };
+            self.close_part(at, at, at, border);
         }
         if ends_segment {
             self.next_segment(at, unit.keyframe);
@@ -353,8 +394,10 @@ impl Cutter {
                 .filter(|&last| last <= furthest && (closes_segment || (last - start) * 100 >= self.part_target * 85));
             match exact {
                 Some(last) => {
+                    let shift = domain.shift;
                     let held = self.domain.as_mut().and_then(|domain| domain.part.units.pop());
-                    self.close_part(last, last, last);
+                    let keyframe = held.as_ref().filter(|unit| unit.keyframe == Keyframe::Yes);
+                    self.close_part(last, last, last, keyframe.map_or(last + shift, |unit| unit.pts));
                     if let Some(unit) = held {
                         if closes_segment {
                             self.next_segment(last, unit.keyframe);
@@ -366,7 +409,8 @@ impl Cutter {
                     }
                 }
                 None => {
-                    self.close_part(furthest, at, furthest);
+                    let border = furthest + domain.shift;
+                    self.close_part(furthest, at, furthest, border);
                     if closes_segment {
                         self.next_segment(furthest, Keyframe::No);
                     }
@@ -375,8 +419,9 @@ impl Cutter {
         }
     }
 
-    /// Closes the open part at `end` and opens the next one at `next`. `units_end` is when its last picture ends.
-    fn close_part(&mut self, end: i64, units_end: i64, next: i64) {
+    /// Closes the open part at `end` and opens the next one at `next`. `units_end` is when its last picture ends, `border` where followers cut, in
+    /// presentation time of the lead.
+    fn close_part(&mut self, end: i64, units_end: i64, next: i64, border: i64) {
         let Some(domain) = &mut self.domain else { return };
         let opened = OpenPart { start: next, units: Vec::new(), cues: self.cues.drain(..).collect() };
         let closed = std::mem::replace(&mut domain.part, opened);
@@ -414,6 +459,26 @@ impl Cutter {
         self.sequence = self.sequence.wrapping_add(1);
         let position = self.window.next();
         let start = domain.wall_at(cue_time);
+        if self.cuts.is_some() {
+            let (pictures, blocks) = match self.lead {
+                TrackKind::Video => (closed.units.len(), sound.clone()),
+                TrackKind::Audio => (0, closed.units.clone()),
+            };
+            let cut = Cut::Part(Arc::new(PartCut {
+                start: closed.start,
+                end,
+                border: if self.lead == TrackKind::Audio { end } else { border },
+                shift: if self.lead == TrackKind::Audio { 0 } else { domain.shift },
+                pictures,
+                blocks,
+                sound: self.tracks.audio.clone(),
+                cues: closed.cues.clone(),
+                cue_time,
+                cue_number: self.cue_number,
+                cue_date: start,
+            }));
+            self.tell(|| cut);
+        }
         for cue in closed.cues {
             self.cue_number = self.cue_number.wrapping_add(1);
             self.window.push_cue(DateRange {
@@ -432,13 +497,14 @@ impl Cutter {
     /// Closes the open segment and opens the next one of the same domain at `at`.
     fn next_segment(&mut self, at: i64, keyframe: Keyframe) {
         let Some(domain) = &mut self.domain else { return };
-        self.window.close_segment();
         domain.segment_start = at;
         domain.segment_independent = keyframe == Keyframe::Yes;
         let late_ms = self.now.since_ms(domain.wall_at(at + domain.shift));
         domain.wall = domain.wall.plus_ms(domain.drift.note(late_ms));
         let date = domain.wall_at(at + domain.shift);
-        self.window.open_segment(date, domain.segment_independent, false);
+        let independent = domain.segment_independent;
+        self.close_segment();
+        self.open_segment(date, independent, false);
     }
 
     fn start_domain(&mut self, unit: AccessUnit, now: WallTime, configured: &Tracks) {
@@ -464,7 +530,7 @@ impl Cutter {
         }
         let wall = self.wall_end.map_or(now, |end| end.max(now));
         let discontinuity = !self.window.is_empty();
-        self.window.open_segment(wall, true, discontinuity);
+        self.open_segment(wall, true, discontinuity);
         self.part_weight = weight(&unit);
         self.domain = Some(Domain {
             wall,
@@ -502,7 +568,8 @@ impl Cutter {
             && !domain.part.units.is_empty()
             && end > domain.part.start
         {
-            self.close_part(end, end, end);
+            let border = end + domain.shift;
+            self.close_part(end, end, end, border);
         }
         self.part_weight = 0;
         if let Some(domain) = self.domain.take() {
@@ -512,6 +579,6 @@ impl Cutter {
             }
             self.wall_end = Some(domain.wall_at(domain.part.start + domain.shift));
         }
-        self.window.close_segment();
+        self.close_segment();
     }
 }

@@ -7,7 +7,7 @@ use headwater_media::{
 use std::collections::VecDeque;
 
 /// Ticks of 90 kHz in a millisecond: what cuts are reckoned in.
-pub(super) const MS: i64 = 90;
+pub(crate) const MS: i64 = 90;
 /// A segment ends at the first keyframe from here on: two seconds, less what encoders' clocks jitter.
 pub(super) const SEGMENT_MIN: i64 = 1_900 * MS;
 /// Without a keyframe for this long the first segment is cut where it is. rfc8216bis wants target durations of about 6 s at most.
@@ -18,7 +18,7 @@ const TARGET_DURATION_MIN_S: i64 = 2;
 const LEAD_IN: i64 = 2_000 * MS;
 
 /// Decode time in ticks of 90 kHz, rounded down.
-pub(super) fn ticks(unit: &AccessUnit, tracks: &Tracks) -> i64 {
+pub(crate) fn ticks(unit: &AccessUnit, tracks: &Tracks) -> i64 {
     match unit.kind {
         TrackKind::Video => unit.dts,
         TrackKind::Audio => {
@@ -125,15 +125,15 @@ impl Learning {
 
 /// What is fixed for the session's life, and the frame rate that it was reckoned from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Targets {
+pub(crate) struct Targets {
     /// EXT-X-TARGETDURATION, seconds.
-    pub(super) target_duration_s: i64,
+    pub(crate) target_duration_s: i64,
     /// PART-TARGET, milliseconds.
-    pub(super) part_target_ms: i64,
+    pub(crate) part_target_ms: i64,
     /// Mean duration of a unit of the primary track, ticks of 90 kHz.
-    pub(super) unit_ticks: i64,
+    pub(crate) unit_ticks: i64,
     /// Frames in 1000 seconds; absent for sound.
-    pub(super) frame_rate_millis: Option<u32>,
+    pub(crate) frame_rate_millis: Option<u32>,
 }
 
 impl Targets {

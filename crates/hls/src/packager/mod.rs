@@ -1,17 +1,19 @@
 //! Cuts access units into parts and segments: the entry and its life from the first unit to the end.
 
 mod cut;
-mod learn;
-mod part;
-mod window;
+pub(crate) mod learn;
+pub(crate) mod part;
+pub(crate) mod window;
 
 #[cfg(test)]
 mod tests;
 
 use crate::snapshot::Snapshot;
+use crate::follow::Cut;
 use cut::Cutter;
 use headwater_media::{AccessUnit, Cue, StreamMetadata, Track, TrackKind, WallTime};
 use learn::Learning;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Most bytes in one segment, and in the first one while it is learnt from: 128 Mb/s for two seconds. A stream above it is ended.
@@ -62,9 +64,9 @@ pub enum Error {
 
 /// The tracks as the encoder configured them last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Tracks {
-    video: Option<Track>,
-    audio: Option<Track>,
+pub(crate) struct Tracks {
+    pub(crate) video: Option<Track>,
+    pub(crate) audio: Option<Track>,
 }
 
 /// What a unit counts towards [`SEGMENT_BYTES_MAX`].
@@ -78,8 +80,8 @@ enum Phase {
     Learning(Learning),
     /// Parts are published.
     Live(Box<Cutter>),
-    /// Nothing more will come.
-    Ended,
+    /// Nothing more will come, but what followers have not been told yet.
+    Ended(VecDeque<Cut>),
 }
 
 /// Cuts one rendition's access units into parts and segments.
@@ -99,6 +101,15 @@ pub struct Packager {
     tracks: Tracks,
     phase: Phase,
     fresh: Option<Arc<Snapshot>>,
+    following: Following,
+    siblings: Arc<[String]>,
+}
+
+/// Whether cuts are told to followers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Following {
+    No,
+    Yes,
 }
 
 impl Packager {
@@ -110,6 +121,33 @@ impl Packager {
             tracks: Tracks::default(),
             phase: Phase::Learning(Learning::default()),
             fresh: None,
+            following: Following::No,
+            siblings: Arc::default(),
+        }
+    }
+
+    /// From now on, what is cut is told by [`poll_cut`](Self::poll_cut), which must be asked after each input or command until it is empty.
+    pub fn follow(&mut self) {
+        self.following = Following::Yes;
+        if let Phase::Live(cutter) = &mut self.phase {
+            cutter.follow();
+        }
+    }
+
+    /// What followers are to be told, in order.
+    pub fn poll_cut(&mut self) -> Option<Cut> {
+        match &mut self.phase {
+            Phase::Live(cutter) => cutter.poll_cut(),
+            Phase::Ended(last) => last.pop_front(),
+            Phase::Learning(_) => None,
+        }
+    }
+
+    /// The names of the renditions that are made of this one: the playlist reports them from the next snapshot on.
+    pub fn set_siblings(&mut self, siblings: &Arc<[String]>) {
+        self.siblings = Arc::clone(siblings);
+        if let Phase::Live(cutter) = &mut self.phase {
+            cutter.set_siblings(siblings);
         }
     }
 
@@ -147,6 +185,10 @@ impl Packager {
             Phase::Learning(learning) => {
                 if let Some(lesson) = learning.push(unit, now, &self.tracks)? {
                     let mut cutter = Cutter::new(&self.options, &lesson, &self.metadata, &self.tracks);
+                    cutter.set_siblings(&self.siblings);
+                    if self.following == Following::Yes {
+                        cutter.follow();
+                    }
                     for (unit, now) in lesson.units {
                         cutter.push(unit, now, &self.tracks)?;
                     }
@@ -154,7 +196,7 @@ impl Packager {
                 }
             }
             Phase::Live(cutter) => cutter.push(unit, now, &self.tracks)?,
-            Phase::Ended => return Err(Error::NotLive),
+            Phase::Ended(_) => return Err(Error::NotLive),
         }
         self.publish();
         Ok(())
@@ -167,7 +209,7 @@ impl Packager {
     pub fn handle_cue(&mut self, cue: Cue) -> Result<WallTime, Error> {
         match &mut self.phase {
             Phase::Live(cutter) => cutter.push_cue(cue),
-            Phase::Learning(_) | Phase::Ended => Err(Error::NotLive),
+            Phase::Learning(_) | Phase::Ended(_) => Err(Error::NotLive),
         }
     }
 
@@ -176,7 +218,7 @@ impl Packager {
         match &mut self.phase {
             Phase::Learning(learning) => *learning = Learning::default(),
             Phase::Live(cutter) => cutter.discontinuity(),
-            Phase::Ended => {}
+            Phase::Ended(_) => {}
         }
         self.publish();
     }
@@ -202,7 +244,8 @@ impl Packager {
             cutter.end();
         }
         self.publish();
-        self.phase = Phase::Ended;
+        let last = std::iter::from_fn(|| self.poll_cut()).collect();
+        self.phase = Phase::Ended(last);
     }
 
     /// The newest snapshot, if it has not been taken yet. `None` before the first segment is complete.

@@ -10,23 +10,23 @@ use headwater_media::{AccessUnit, CodecConfig, Cue, Keyframe, MediaTime, Timesca
 const CUE_TICKS: u32 = 9_000;
 
 /// What a part is made of.
-pub(super) struct Content<'a> {
+pub(crate) struct Content<'a> {
     /// Where it begins and ends, ticks of 90 kHz.
-    pub(super) start: i64,
-    pub(super) end: i64,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
     /// Pictures, and when the last of them ends: its successor's decode time, which may lie past the part's end.
-    pub(super) video: &'a [AccessUnit],
-    pub(super) video_end: i64,
-    pub(super) audio: &'a [AccessUnit],
-    pub(super) cues: &'a [Cue],
+    pub(crate) video: &'a [AccessUnit],
+    pub(crate) video_end: i64,
+    pub(crate) audio: &'a [AccessUnit],
+    pub(crate) cues: &'a [Cue],
     /// Presentation time of the cues, ticks of 90 kHz, and the number of the first.
-    pub(super) cue_time: i64,
-    pub(super) cue_number: u32,
-    pub(super) independent: bool,
+    pub(crate) cue_time: i64,
+    pub(crate) cue_number: u32,
+    pub(crate) independent: bool,
 }
 
 /// Writes a part. Payloads are kept as they are; only headers are new.
-pub(super) fn write(sequence: u32, content: &Content<'_>, tracks: &Tracks) -> Part {
+pub(crate) fn write(sequence: u32, content: &Content<'_>, tracks: &Tracks) -> Part {
     let mut events = Vec::with_capacity(content.cues.len());
     for (cue, id) in content.cues.iter().zip(content.cue_number..) {
         events.push(Event {
@@ -61,7 +61,7 @@ pub(super) fn write(sequence: u32, content: &Content<'_>, tracks: &Tracks) -> Pa
     chunks.push(fmp4::fragment_header(sequence, &events, &runs));
     chunks.extend(content.video.iter().chain(content.audio).map(|unit| unit.data.clone()));
     let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-    Part { chunks, bytes, duration: content.end - content.start, independent: content.independent }
+    Part { chunks, bytes, duration: content.end - content.start, independent: content.independent, gap: false }
 }
 
 fn video_samples(content: &Content<'_>) -> Vec<Sample> {
@@ -102,7 +102,7 @@ fn frame_samples(track: Option<&Track>) -> u32 {
 }
 
 /// When an audio unit ends, ticks of 90 kHz.
-pub(super) fn audio_end(unit: &AccessUnit, tracks: &Tracks) -> i64 {
+pub(crate) fn audio_end(unit: &AccessUnit, tracks: &Tracks) -> i64 {
     let after =
         AccessUnit { dts: unit.dts.saturating_add(i64::from(frame_samples(tracks.audio.as_ref()))), ..unit.clone() };
     ticks(&after, tracks)

@@ -1,7 +1,7 @@
 //! The window: closed segments, the open one, init segments, cues, and the snapshots made of them.
 
 use super::learn::{MS, Targets};
-use super::{Options, Tracks};
+use super::Tracks;
 use crate::snapshot::{CUES_MAX, DateRange, Part, Position, RETIRED_SEGMENTS, Segment, Snapshot, window_start};
 use bytes::Bytes;
 use headwater_media::{WallTime, fmp4};
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 #[derive(Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     epoch: String,
     rendition: String,
     targets: Targets,
@@ -27,13 +27,14 @@ pub(super) struct Window {
     peak_bandwidth: u64,
     announced_bandwidth: u64,
     changed: bool,
+    siblings: Arc<[String]>,
 }
 
 impl Window {
-    pub(super) fn new(options: &Options, targets: Targets) -> Self {
+    pub(crate) fn new(epoch: &str, rendition: &str, targets: Targets) -> Self {
         Window {
-            epoch: options.epoch.clone(),
-            rendition: options.rendition.clone(),
+            epoch: epoch.to_owned(),
+            rendition: rendition.to_owned(),
             targets,
             revision: 0,
             segments: VecDeque::new(),
@@ -49,15 +50,32 @@ impl Window {
             peak_bandwidth: 0,
             announced_bandwidth: 0,
             changed: false,
+            siblings: Arc::default(),
         }
     }
 
-    pub(super) fn announce(&mut self, bandwidth: u64) {
+    /// The other renditions, as the playlist reports them from the next snapshot on.
+    pub(crate) fn set_siblings(&mut self, siblings: &Arc<[String]>) {
+        self.siblings = Arc::clone(siblings);
+    }
+
+    /// Discontinuities from the session's start to the open segment.
+    pub(crate) fn discontinuities(&self) -> u64 {
+        self.discontinuities
+    }
+
+    /// The next segment is this one, after so many discontinuities: another window's place.
+    pub(crate) fn go_to(&mut self, msn: u64, discontinuities: u64) {
+        self.next_msn = msn;
+        self.discontinuities = discontinuities;
+    }
+
+    pub(crate) fn announce(&mut self, bandwidth: u64) {
         self.announced_bandwidth = bandwidth;
     }
 
     /// Uses these tracks from the next segment on; makes an init segment if they differ.
-    pub(super) fn set_tracks(&mut self, tracks: &Tracks) {
+    pub(crate) fn set_tracks(&mut self, tracks: &Tracks) {
         if self.inits.is_empty() || self.init_tracks != *tracks {
             let index = self.inits.last().map_or(0, |(index, _)| index + 1);
             let init = fmp4::init_segment(tracks.video.as_ref(), tracks.audio.as_ref());
@@ -67,7 +85,7 @@ impl Window {
     }
 
     /// Opens a segment; the one before must be closed.
-    pub(super) fn open_segment(&mut self, program_date_time: WallTime, independent: bool, discontinuity: bool) {
+    pub(crate) fn open_segment(&mut self, program_date_time: WallTime, independent: bool, discontinuity: bool) {
         self.discontinuities += u64::from(discontinuity);
         self.all_independent &= independent;
         self.open = Some(Segment {
@@ -83,18 +101,18 @@ impl Window {
     }
 
     /// The place of the part that comes next.
-    pub(super) fn next(&self) -> Position {
+    pub(crate) fn next(&self) -> Position {
         let part = self.open.as_ref().map_or(0, |segment| segment.parts.len());
         Position { msn: self.next_msn, part }
     }
 
     /// Whether anything was published, or is about to be.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.open.is_none()
     }
 
     /// Adds a part to the open segment; `weight` is what its units count.
-    pub(super) fn push_part(&mut self, part: Part, weight: u64) {
+    pub(crate) fn push_part(&mut self, part: Part, weight: u64) {
         let open = self.open.as_mut().expect("a part is closed only after its segment was opened");
         open.duration += part.duration;
         open.parts.push(Arc::new(part));
@@ -102,7 +120,7 @@ impl Window {
         self.changed = true;
     }
 
-    pub(super) fn push_cue(&mut self, cue: DateRange) {
+    pub(crate) fn push_cue(&mut self, cue: DateRange) {
         self.cues.push_back(Arc::new(cue));
         if self.cues.len() > CUES_MAX {
             self.cues.pop_front();
@@ -110,12 +128,12 @@ impl Window {
     }
 
     /// What the units of the open segment count.
-    pub(super) fn open_weight(&self) -> u64 {
+    pub(crate) fn open_weight(&self) -> u64 {
         self.open_weight
     }
 
     /// Closes the open segment; one without parts is dropped.
-    pub(super) fn close_segment(&mut self) {
+    pub(crate) fn close_segment(&mut self) {
         let Some(segment) = self.open.take() else { return };
         self.open_weight = 0;
         if segment.parts.is_empty() {
@@ -139,18 +157,18 @@ impl Window {
     }
 
     /// Nothing more will come.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.ended = true;
         self.changed = true;
     }
 
     /// Whether a snapshot was made.
-    pub(super) fn is_published(&self) -> bool {
+    pub(crate) fn is_published(&self) -> bool {
         self.revision > 0
     }
 
     /// A new snapshot if anything changed since the last. The first one waits for a closed segment: players take a playlist without one for empty.
-    pub(super) fn snapshot(&mut self) -> Option<Snapshot> {
+    pub(crate) fn snapshot(&mut self) -> Option<Snapshot> {
         if self.segments.is_empty() || !std::mem::take(&mut self.changed) {
             return None;
         }
@@ -176,6 +194,7 @@ impl Window {
             audio: self.init_tracks.audio.clone(),
             frame_rate_millis: self.init_tracks.video.as_ref().and(self.targets.frame_rate_millis),
             bandwidth: self.announced_bandwidth.max(self.peak_bandwidth).max(1),
+            siblings: Arc::clone(&self.siblings),
             average_bandwidth: bits_per_second(bytes, duration).max(1),
         })
     }

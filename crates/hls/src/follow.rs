@@ -1,0 +1,432 @@
+//! Further renditions of a stream, cut where its source is.
+//!
+//! The source's [`Packager`](crate::Packager) decides where segments and parts end and tells it as [`Cut`]s; a [`Follower`] for each
+//! further rendition obeys. So all renditions have the same media sequence numbers, parts, dates, targets and cues, and a player may
+//! change from one to another at any segment. What an encoder did not deliver in time becomes a gap (EXT-X-GAP), never a delay.
+
+use crate::packager::Tracks;
+use crate::packager::learn::{MS, Targets, ticks};
+use crate::packager::part::{self, Content};
+use crate::packager::window::Window;
+use crate::snapshot::{DateRange, Part, Snapshot};
+use headwater_media::{AccessUnit, Cue, Keyframe, Timescale, Track, TrackKind, WallTime};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How far a rendition may be behind its source before what is missing becomes a gap: ten times what a sound encoder needs.
+pub const LAG_MAX_MS: i64 = 2_500;
+/// Units that wait for their part, of each kind: more than [`LAG_MAX_MS`] holds at 240 pictures a second. Full: the oldest leaves.
+const WAITING_MAX: usize = 1_024;
+/// How far an encoder's time may be from the source's: it counts in milliseconds.
+const TOLERANCE: i64 = MS;
+/// Pictures of the source in a part from which on a part of the rendition without any is a gap, and not a lower frame rate.
+const GAP_PICTURES_MIN: usize = 2;
+
+/// What a source's packager tells its followers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Cut {
+    /// What is fixed for the session's life.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "a follower reads it, others only hand it on")]
+    Begin(Targets),
+    /// A segment begins.
+    Open(Opening),
+    /// A part ended.
+    Part(Arc<PartCut>),
+    /// The segment ended.
+    Close,
+    /// The stream is over.
+    End,
+}
+
+/// Where a segment begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    pub(crate) msn: u64,
+    pub(crate) date: WallTime,
+    pub(crate) discontinuity: bool,
+    pub(crate) discontinuities: u64,
+}
+
+/// A part of the source.
+#[derive(Debug)]
+pub struct PartCut {
+    /// Decode times, ticks of 90 kHz.
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    /// Presentation time from which on pictures belong to the next part.
+    pub(crate) border: i64,
+    /// Presentation less decode time.
+    pub(crate) shift: i64,
+    /// Pictures of the source.
+    pub(crate) pictures: usize,
+    /// The source's sound.
+    pub(crate) blocks: Vec<AccessUnit>,
+    pub(crate) sound: Option<Track>,
+    pub(crate) cues: Vec<Cue>,
+    pub(crate) cue_time: i64,
+    pub(crate) cue_number: u32,
+    pub(crate) cue_date: WallTime,
+}
+
+/// Whether a rendition has pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pictures {
+    /// They are handed over.
+    Encoded,
+    /// It is sound only.
+    None,
+}
+
+/// Where a rendition's sound comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// It is the source's own.
+    Source,
+    /// It is handed over.
+    Encoded,
+}
+
+/// What a follower is told at its start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The unguessable name of the stream session in media URLs.
+    pub epoch: String,
+    /// The rendition's name in media URLs.
+    pub rendition: String,
+    /// Whether there are pictures.
+    pub pictures: Pictures,
+    /// Where the sound comes from.
+    pub sound: Sound,
+    /// Bits a second that the rendition is encoded at.
+    pub bandwidth: u64,
+    /// Most frames in 1000 seconds.
+    pub frame_rate_millis_max: Option<u32>,
+}
+
+/// A unit with the configuration that it needs.
+#[derive(Debug)]
+struct Waiting {
+    unit: AccessUnit,
+    track: Track,
+}
+
+/// What a segment begins with.
+struct Start {
+    decodable: bool,
+    missing: bool,
+    tracks: Tracks,
+}
+
+/// Packages one further rendition.
+///
+/// Input: [`handle_cut`](Self::handle_cut), [`handle_track`](Self::handle_track), [`handle_unit`](Self::handle_unit). Commands:
+/// [`expect_from`](Self::expect_from), [`set_siblings`](Self::set_siblings). Output: [`poll_snapshot`](Self::poll_snapshot), to be asked
+/// after each. It begins at the first segment that it has a keyframe for.
+///
+/// *Units*: pictures come in presentation order (no B-frames), on the source's timeline, exact to a millisecond.
+#[derive(Debug)]
+pub struct Follower {
+    options: Options,
+    targets: Option<Targets>,
+    window: Option<Window>,
+    siblings: Arc<[String]>,
+    cuts: VecDeque<Cut>,
+    /// Ticks of the parts that wait.
+    waiting_ticks: i64,
+    configured: Tracks,
+    /// The tracks of the init segment in use.
+    tracks: Tracks,
+    video: VecDeque<Waiting>,
+    audio: VecDeque<Waiting>,
+    /// Pictures before this presentation time will not come.
+    expected_from: i64,
+    newest_video: i64,
+    newest_audio: i64,
+    opening: Option<Opening>,
+    /// Pictures are of no use before the next keyframe.
+    wants_keyframe: bool,
+    last_dts: i64,
+    sequence: u32,
+    gaps: u64,
+    fresh: Option<Arc<Snapshot>>,
+}
+
+impl Follower {
+    /// A follower that has seen nothing, and expects no pictures.
+    pub fn new(options: Options) -> Self {
+        Follower {
+            options,
+            targets: None,
+            window: None,
+            siblings: Arc::default(),
+            cuts: VecDeque::new(),
+            waiting_ticks: 0,
+            configured: Tracks::default(),
+            tracks: Tracks::default(),
+            video: VecDeque::new(),
+            audio: VecDeque::new(),
+            expected_from: i64::MAX,
+            newest_video: i64::MIN,
+            newest_audio: i64::MIN,
+            opening: None,
+            wants_keyframe: true,
+            last_dts: i64::MIN,
+            sequence: 1,
+            gaps: 0,
+            fresh: None,
+        }
+    }
+
+    /// The rendition's name.
+    pub fn rendition(&self) -> &str {
+        &self.options.rendition
+    }
+
+    /// Parts that were published as gaps.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
+    /// The other renditions of the stream.
+    pub fn set_siblings(&mut self, siblings: &Arc<[String]>) {
+        self.siblings = Arc::clone(siblings);
+        if let Some(window) = &mut self.window {
+            window.set_siblings(siblings);
+        }
+    }
+
+    /// The encoder will deliver pictures from this presentation time on (ticks of 90 kHz), with a keyframe first; `None`: it will not.
+    /// What is cut before is not waited for.
+    pub fn expect_from(&mut self, presentation: Option<i64>) {
+        self.expected_from = presentation.unwrap_or(i64::MAX);
+        self.newest_video = i64::MIN;
+        self.newest_audio = i64::MIN;
+        self.proceed();
+    }
+
+    /// What the source's packager told.
+    pub fn handle_cut(&mut self, cut: Cut) {
+        if let Cut::Part(part) = &cut {
+            self.waiting_ticks += part.end - part.start;
+        }
+        self.cuts.push_back(cut);
+        self.proceed();
+    }
+
+    /// The configuration of the units that follow.
+    pub fn handle_track(&mut self, track: Track) {
+        match track.kind {
+            TrackKind::Video => self.configured.video = Some(track),
+            TrackKind::Audio => self.configured.audio = Some(track),
+        }
+    }
+
+    /// A unit of the encoder, on the source's timeline.
+    pub fn handle_unit(&mut self, unit: AccessUnit) {
+        let (queue, track) = match unit.kind {
+            TrackKind::Video => (&mut self.video, &self.configured.video),
+            TrackKind::Audio => (&mut self.audio, &self.configured.audio),
+        };
+        let Some(track) = track.clone() else { return };
+        match unit.kind {
+            TrackKind::Video => self.newest_video = self.newest_video.max(unit.pts),
+            TrackKind::Audio => {
+                let tracks = Tracks { video: None, audio: Some(track.clone()) };
+                self.newest_audio = self.newest_audio.max(part::audio_end(&unit, &tracks));
+            }
+        }
+        queue.push_back(Waiting { unit, track });
+        if queue.len() > WAITING_MAX {
+            queue.pop_front();
+        }
+        self.proceed();
+    }
+
+    /// The newest snapshot, if it has not been taken yet.
+    pub fn poll_snapshot(&mut self) -> Option<Arc<Snapshot>> {
+        self.fresh.take()
+    }
+
+    /// Handles the cuts whose media is there.
+    fn proceed(&mut self) {
+        while let Some(cut) = self.cuts.front() {
+            if let Cut::Part(part) = cut
+                && !self.is_complete(part)
+                && self.waiting_ticks <= LAG_MAX_MS * MS
+            {
+                break;
+            }
+            match self.cuts.pop_front() {
+                Some(Cut::Begin(targets)) => self.targets = Some(targets),
+                Some(Cut::Open(opening)) => self.opening = Some(opening),
+                Some(Cut::Part(part)) => {
+                    self.waiting_ticks -= part.end - part.start;
+                    self.write(&part);
+                }
+                Some(Cut::Close) => {
+                    self.opening = None;
+                    if let Some(window) = &mut self.window {
+                        window.close_segment();
+                    }
+                }
+                Some(Cut::End) => {
+                    if let Some(window) = &mut self.window {
+                        window.end();
+                    }
+                }
+                None => {}
+            }
+            if let Some(snapshot) = self.window.as_mut().and_then(Window::snapshot) {
+                self.fresh = Some(Arc::new(snapshot));
+            }
+        }
+    }
+
+    /// Whether all that belongs to a part is there, or will not come.
+    fn is_complete(&self, part: &PartCut) -> bool {
+        let no_pictures = self.options.pictures == Pictures::None || part.pictures == 0;
+        let pictures = no_pictures || self.newest_video >= part.border - TOLERANCE;
+        let no_sound = self.options.sound == Sound::Source || part.blocks.is_empty();
+        let sound = no_sound || self.newest_audio >= part.end;
+        (pictures && sound) || part.border <= self.expected_from.saturating_add(TOLERANCE)
+    }
+
+    fn write(&mut self, cut: &PartCut) {
+        let mut pictures = self.take_pictures(cut);
+        let (blocks, sound) = self.take_sound(cut);
+        let begins = pictures.first().is_some_and(|first| first.unit.keyframe == Keyframe::Yes);
+        let missing = self.options.pictures == Pictures::Encoded
+            && pictures.is_empty()
+            && (cut.pictures >= GAP_PICTURES_MIN || self.wants_keyframe);
+        if let Some(opening) = self.opening.take() {
+            let begins = begins || self.options.pictures == Pictures::None;
+            let video = pictures.first().map(|first| first.track.clone());
+            let start = Start { decodable: begins && !missing, tracks: Tracks { video, audio: sound }, missing };
+            if !self.open(&opening, start) {
+                return;
+            }
+        }
+        let Some(window) = &mut self.window else { return };
+        let position = window.next();
+        for cue in &cut.cues {
+            window.push_cue(DateRange {
+                id: cue.id.clone(),
+                class: cue.owner.as_str(),
+                start: cut.cue_date,
+                payload: cue.payload.clone(),
+                position,
+            });
+        }
+        // A configuration changes only where a segment begins.
+        let foreign = pictures.first().is_some_and(|first| self.tracks.video.as_ref() != Some(&first.track));
+        if missing || foreign {
+            self.gaps += 1;
+            self.wants_keyframe = true;
+            let gap =
+                Part { chunks: Vec::new(), bytes: 0, duration: cut.end - cut.start, independent: false, gap: true };
+            window.push_part(gap, 0);
+            return;
+        }
+        for picture in &mut pictures {
+            let dts = (picture.unit.pts - cut.shift).max(self.last_dts.saturating_add(1));
+            picture.unit.dts = dts;
+            self.last_dts = dts;
+        }
+        let video: Vec<AccessUnit> = pictures.into_iter().map(|picture| picture.unit).collect();
+        let next = self.video.front().map(|next| next.unit.pts - cut.shift);
+        let video_end = next.filter(|&next| next > self.last_dts && next - cut.end < LAG_MAX_MS * MS);
+        let content = Content {
+            start: cut.start,
+            end: cut.end,
+            video: &video,
+            video_end: video_end.unwrap_or(cut.end.max(self.last_dts.saturating_add(1))),
+            audio: &blocks,
+            cues: &cut.cues,
+            cue_time: cut.cue_time,
+            cue_number: cut.cue_number,
+            independent: begins || self.options.pictures == Pictures::None,
+        };
+        let written = part::write(self.sequence, &content, &self.tracks);
+        self.sequence = self.sequence.wrapping_add(1);
+        window.push_part(written, 0);
+    }
+
+    /// Opens a segment; the first one only if it can be decoded from its start.
+    fn open(&mut self, opening: &Opening, start: Start) -> bool {
+        let Some(targets) = self.targets else { return false };
+        if self.window.is_none() {
+            if !start.decodable {
+                return false;
+            }
+            let frame_rate_millis = match (targets.frame_rate_millis, self.options.frame_rate_millis_max) {
+                (Some(rate), Some(max)) => Some(rate.min(max)),
+                (rate, _) => rate,
+            };
+            let targets = Targets { frame_rate_millis, ..targets };
+            let mut window = Window::new(&self.options.epoch, &self.options.rendition, targets);
+            window.announce(self.options.bandwidth);
+            window.set_siblings(&self.siblings);
+            self.window = Some(window);
+        }
+        let Some(window) = &mut self.window else { return false };
+        if start.decodable {
+            let audio = start.tracks.audio.or_else(|| self.tracks.audio.take());
+            self.tracks = Tracks { video: start.tracks.video, audio };
+        }
+        // A gap needs no keyframe.
+        let independent = start.decodable || start.missing;
+        window.set_tracks(&self.tracks);
+        window.go_to(opening.msn, opening.discontinuities - u64::from(opening.discontinuity));
+        window.open_segment(opening.date, independent, opening.discontinuity);
+        true
+    }
+
+    /// The pictures of a part; those that cannot be decoded are dropped.
+    fn take_pictures(&mut self, cut: &PartCut) -> Vec<Waiting> {
+        let mut taken = Vec::new();
+        while let Some(next) = self.video.front()
+            && next.unit.pts < cut.border - TOLERANCE
+        {
+            let Some(mut next) = self.video.pop_front() else { break };
+            let begin = cut.start + cut.shift;
+            if next.unit.pts < begin - TOLERANCE {
+                // Its part is published already, as a gap or without it.
+                self.wants_keyframe = true;
+                continue;
+            }
+            if self.wants_keyframe && next.unit.keyframe == Keyframe::No {
+                continue;
+            }
+            self.wants_keyframe = false;
+            // The source's time, which the encoder rounded.
+            next.unit.pts = next.unit.pts.max(begin);
+            taken.push(next);
+        }
+        taken
+    }
+
+    fn take_sound(&mut self, cut: &PartCut) -> (Vec<AccessUnit>, Option<Track>) {
+        if self.options.sound == Sound::Source {
+            return (cut.blocks.clone(), cut.sound.clone());
+        }
+        let (mut blocks, mut sound) = (Vec::new(), None);
+        while let Some(next) = self.audio.front() {
+            let tracks = Tracks { video: None, audio: Some(next.track.clone()) };
+            if ticks(&next.unit, &tracks) >= cut.end {
+                break;
+            }
+            let Some(next) = self.audio.pop_front() else { break };
+            if part::audio_end(&next.unit, &tracks) > cut.start {
+                sound.get_or_insert_with(|| next.track.clone());
+                blocks.push(next.unit);
+            }
+        }
+        let usable = self.opening.is_some() || sound.is_none() || sound == self.tracks.audio;
+        if usable { (blocks, sound) } else { (Vec::new(), None) }
+    }
+}
+
+/// A follower's time is that of video.
+const _: () = assert!(Timescale::VIDEO.ticks_per_second() as i64 == 1_000 * MS);
