@@ -229,7 +229,11 @@ impl Follower {
             TrackKind::Video => (&mut self.video, &self.configured.video),
             TrackKind::Audio => (&mut self.audio, &self.configured.audio),
         };
-        let Some(track) = track.clone() else { return };
+        let wanted = match unit.kind {
+            TrackKind::Video => self.options.pictures == Pictures::Encoded,
+            TrackKind::Audio => self.options.sound == Sound::Encoded,
+        };
+        let Some(track) = track.clone().filter(|_| wanted) else { return };
         match unit.kind {
             TrackKind::Video => self.newest_video = self.newest_video.max(unit.pts),
             TrackKind::Audio => {
@@ -300,6 +304,10 @@ impl Follower {
         let missing = self.options.pictures == Pictures::Encoded
             && pictures.is_empty()
             && (cut.pictures >= GAP_PICTURES_MIN || self.wants_keyframe);
+        if missing && matches!(self.cuts.back(), Some(Cut::End)) {
+            // What was still being encoded at the end is left out.
+            return;
+        }
         if let Some(opening) = self.opening.take() {
             let begins = begins || self.options.pictures == Pictures::None;
             let video = pictures.first().map(|first| first.track.clone());

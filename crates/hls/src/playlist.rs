@@ -289,10 +289,7 @@ fn list_parts(out: &mut String, msn: u64, parts: &[Arc<Part>]) {
             part if part.independent => ",INDEPENDENT=YES",
             _ => "",
         };
-        line(
-            out,
-            format_args!("#EXT-X-PART:DURATION={},URI=\"s{msn}.p{index}.m4s\"{state}", Seconds(part.duration)),
-        );
+        line(out, format_args!("#EXT-X-PART:DURATION={},URI=\"s{msn}.p{index}.m4s\"{state}", Seconds(part.duration)));
     }
 }
 

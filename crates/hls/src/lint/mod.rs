@@ -5,10 +5,12 @@
 //!
 //! A [`Finding`] of [`Severity::Error`] breaks a player or a MUST; [`Severity::Advice`] is about quality.
 
+mod across;
 mod follow;
 mod read;
 mod rules;
 
+pub use across::across;
 pub use follow::{Report, follow};
 pub use read::{Problem, ReadPart, ReadPlaylist, ReadSegment, read};
 

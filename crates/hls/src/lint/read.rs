@@ -21,6 +21,8 @@ pub struct ReadPart {
     pub duration_us: i64,
     /// INDEPENDENT=YES.
     pub independent: bool,
+    /// GAP=YES.
+    pub gap: bool,
 }
 
 /// A segment as the playlist lists it; the last may be open: parts without a segment yet.
@@ -36,6 +38,8 @@ pub struct ReadSegment {
     pub date_us: Option<i64>,
     /// EXT-X-DISCONTINUITY stands before it.
     pub discontinuity: bool,
+    /// EXT-X-GAP stands before it.
+    pub gap: bool,
     /// The URI of the init segment in force.
     pub map: Option<String>,
 }
@@ -59,6 +63,8 @@ pub struct ReadPlaylist {
     pub skipped: i64,
     /// Closed segments, then the open one if it has a part.
     pub segments: Vec<ReadSegment>,
+    /// The attributes of each EXT-X-RENDITION-REPORT.
+    pub reports: Vec<BTreeMap<String, String>>,
     /// URIs of EXT-X-PRELOAD-HINT.
     pub hints: Vec<String>,
     /// The attributes of each EXT-X-DATERANGE.
@@ -131,6 +137,7 @@ pub fn read(text: &str) -> Result<ReadPlaylist, Problem> {
                     uri: attributes.get("URI").cloned().ok_or_else(|| problem("PART without URI"))?,
                     duration_us: duration.ok_or_else(|| problem("PART without DURATION"))?,
                     independent: attributes.get("INDEPENDENT").is_some_and(|yes| yes == "YES"),
+                    gap: attributes.get("GAP").is_some_and(|yes| yes == "YES"),
                 });
             }
             "EXT-X-PROGRAM-DATE-TIME" => {
@@ -149,6 +156,10 @@ pub fn read(text: &str) -> Result<ReadPlaylist, Problem> {
                 let attributes = attributes(value).map_err(problem)?;
                 let uri = attributes.get("URI").cloned();
                 playlist.hints.push(uri.ok_or_else(|| problem("PRELOAD-HINT without URI"))?);
+            }
+            "EXT-X-GAP" => current.gap = true,
+            "EXT-X-RENDITION-REPORT" => {
+                playlist.reports.push(attributes(value).map_err(problem)?);
             }
             "EXT-X-ENDLIST" => playlist.ended = true,
             _ if name.starts_with("EXT") => return Err(problem("unknown tag")),

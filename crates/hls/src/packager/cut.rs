@@ -8,8 +8,8 @@
 use super::learn::{Lesson, MS, SEGMENT_MIN, Targets, ticks};
 use super::part::{self, Content};
 use super::window::Window;
-use crate::follow::{Cut, Opening, PartCut};
 use super::{CUES_WAITING_MAX, Error, Options, SEGMENT_BYTES_MAX, Tracks, weight};
+use crate::follow::{Cut, Opening, PartCut};
 use crate::snapshot::{DateRange, Snapshot};
 use headwater_media::{AccessUnit, Cue, Keyframe, MediaTime, StreamMetadata, Timescale, TrackKind, WallTime};
 use std::collections::VecDeque;

@@ -8,8 +8,8 @@ pub(crate) mod window;
 #[cfg(test)]
 mod tests;
 
-use crate::snapshot::Snapshot;
 use crate::follow::Cut;
+use crate::snapshot::Snapshot;
 use cut::Cutter;
 use headwater_media::{AccessUnit, Cue, StreamMetadata, Track, TrackKind, WallTime};
 use learn::Learning;

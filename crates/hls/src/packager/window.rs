@@ -1,7 +1,7 @@
 //! The window: closed segments, the open one, init segments, cues, and the snapshots made of them.
 
-use super::learn::{MS, Targets};
 use super::Tracks;
+use super::learn::{MS, Targets};
 use crate::snapshot::{CUES_MAX, DateRange, Part, Position, RETIRED_SEGMENTS, Segment, Snapshot, window_start};
 use bytes::Bytes;
 use headwater_media::{WallTime, fmp4};

@@ -2,6 +2,7 @@
 
 mod encoder;
 mod properties;
+mod renditions;
 mod scenarios;
 
 use super::{Latency, Options, Packager};
@@ -88,7 +89,7 @@ impl Viewer {
                 continue;
             };
             assert_eq!(snapshot.reach(self.next.msn, Some(self.next.part)), Reach::Ready);
-            for (track, payload) in encoder::payloads(part) {
+            for (track, payload) in (!part.gap()).then(|| encoder::payloads(part)).into_iter().flatten() {
                 self.seen.entry(track).or_default().push(payload);
             }
             self.next.part += 1;
