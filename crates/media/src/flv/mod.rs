@@ -13,6 +13,7 @@
 
 mod audio;
 mod clock;
+pub mod mux;
 mod reader;
 mod video;
 

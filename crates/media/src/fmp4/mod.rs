@@ -1,4 +1,4 @@
-//! Fragmented MP4 out: init segments, and one `moof` + `mdat` for each part.
+//! Fragmented MP4 out, and in ([`demux`]): init segments, and one `moof` + `mdat` for each part.
 //!
 //! *Shape*: the writer makes headers only. A part's body is one header buffer (`emsg`…, `moof`, the head of `mdat`) followed by its
 //! samples' payloads in the order of the runs; payloads are never copied.
@@ -8,6 +8,7 @@
 //! *Source*: ISO/IEC 14496-12 (boxes), ISO/IEC 14496-14 (`esds`), ISO/IEC 14496-15 (`avcC`, `hvcC`), AV1-ISOBMFF (`av1C`), CMAF.
 
 mod boxes;
+pub mod demux;
 mod fragment;
 mod init;
 
