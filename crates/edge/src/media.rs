@@ -1,13 +1,12 @@
 //! Init segments, segments and parts. What a playlist announces and does not hold yet is waited for.
 
 use crate::resource::Resource;
-use crate::wait::{self, Look};
+use crate::wait::{self, Look, Snapshots};
 use crate::{Shared, playlist, respond};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use headwater_hls::snapshot::ADVANCE_PARTS_MAX;
 use headwater_hls::{Position, Snapshot};
-use headwater_live::LiveStream;
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 
@@ -24,23 +23,27 @@ pub(crate) async fn file(
     let Some(stream) = shared.hub.stream_by_epoch(&epoch) else {
         return not_found("there is no such stream");
     };
-    if stream.snapshot().rendition() != rendition {
+    let Some(watch) = stream.rendition(&rendition) else {
         return not_found("there is no such rendition");
-    }
+    };
     match resource {
-        Resource::Playlist => playlist::media(&shared, &stream, query.as_deref().unwrap_or_default()).await,
-        Resource::Init(index) => match stream.snapshot().init(index) {
+        Resource::Playlist => playlist::media(&shared, &stream, watch, query.as_deref().unwrap_or_default()).await,
+        Resource::Init(index) => match snapshot(&watch).init(index) {
             Some(bytes) => respond::media(&headers, std::iter::once(bytes.clone()), bytes.len() as u64),
             None => not_found("there is no such init segment"),
         },
-        Resource::Segment(msn) => segment(&shared, &stream, msn, &headers).await,
-        Resource::Part(position) => part(&shared, &stream, position, &headers).await,
+        Resource::Segment(msn) => segment(&shared, watch, msn, &headers).await,
+        Resource::Part(position) => part(&shared, watch, position, &headers).await,
     }
 }
 
-async fn segment(shared: &Shared, stream: &LiveStream, msn: u64, headers: &HeaderMap) -> Response {
-    let found = wait::for_answer(stream, &shared.waiting, |snapshot| match snapshot.segment(msn) {
-        Some(segment) => Look::Answer(Some(Arc::clone(segment))),
+fn snapshot(watch: &Snapshots) -> Arc<Snapshot> {
+    watch.borrow().clone()
+}
+
+async fn segment(shared: &Shared, watch: Snapshots, msn: u64, headers: &HeaderMap) -> Response {
+    let found = wait::for_answer(watch, &shared.waiting, |snapshot| match snapshot.segment(msn) {
+        Some(segment) => Look::Answer(Some(Arc::clone(segment)).filter(|segment| !segment.gap())),
         None if msn == snapshot.next().msn && !snapshot.ended() => Look::Wait,
         None => Look::Answer(None),
     });
@@ -51,9 +54,9 @@ async fn segment(shared: &Shared, stream: &LiveStream, msn: u64, headers: &Heade
     }
 }
 
-async fn part(shared: &Shared, stream: &LiveStream, position: Position, headers: &HeaderMap) -> Response {
-    let found = wait::for_answer(stream, &shared.waiting, |snapshot| match snapshot.part(position) {
-        Some(part) => Look::Answer(Some(Arc::clone(part))),
+async fn part(shared: &Shared, watch: Snapshots, position: Position, headers: &HeaderMap) -> Response {
+    let found = wait::for_answer(watch, &shared.waiting, |snapshot| match snapshot.part(position) {
+        Some(part) => Look::Answer(Some(Arc::clone(part)).filter(|part| !part.gap())),
         None if is_ahead(snapshot, position) => Look::Wait,
         None => Look::Answer(None),
     });

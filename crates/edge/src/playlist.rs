@@ -1,20 +1,25 @@
 //! Multivariant and media playlists.
 
 use crate::Shared;
-use crate::query::{Directives, WaitFor};
+use crate::query::{self, Directives, SoundAlone, WaitFor};
 use crate::respond::{self, Lifetime};
-use crate::wait::{self, GivenUp, Look};
+use crate::wait::{self, GivenUp, Look, Snapshots};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
+use headwater_hls::playlist::{AUDIO_ONLY, Variant};
 use headwater_hls::{Delta, Position, Reach, Snapshot, playlist};
 use headwater_live::LiveStream;
 use http::{StatusCode, Uri};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An answer to a blocking reload is of use for six target durations. rfc8216bis, "Low-Latency Server Configuration Profile",
 /// on caching.
 const FIXED_TARGET_DURATIONS: u64 = 6;
+
+/// How long a viewer who wants the sound alone waits for it: it begins with the next segment, and the first playlist has a closed one.
+const SOUND_ALONE_WAIT: Duration = Duration::from_secs(6);
 
 /// `GET /api/video/v1/{region}.{account}.channel.{id}.m3u8`.
 pub(crate) async fn multivariant(State(shared): State<Arc<Shared>>, Path(name): Path<String>, uri: Uri) -> Response {
@@ -35,9 +40,52 @@ pub(crate) async fn multivariant(State(shared): State<Arc<Shared>>, Path(name): 
     let Some(stream) = shared.hub.stream(id) else {
         return unknown();
     };
+    let sound_alone = match query::sound_alone(uri.query().unwrap_or_default()) {
+        SoundAlone::Asked => {
+            wait_for_sound_alone(&stream).await;
+            SoundAlone::Asked
+        }
+        SoundAlone::NotAsked => SoundAlone::NotAsked,
+    };
+    respond::playlist(Bytes::from(variants(&stream, sound_alone)), Lifetime::Newest)
+}
+
+/// The rendition without pictures is made when it is first asked for, from a segment's start on.
+async fn wait_for_sound_alone(stream: &LiveStream) {
     let snapshot = stream.snapshot();
-    let media = format!("/media/{}/{}/media.m3u8", snapshot.epoch(), snapshot.rendition());
-    respond::playlist(Bytes::from(playlist::multivariant(&snapshot, &media)), Lifetime::Newest)
+    if snapshot.audio().is_none() || snapshot.ended() {
+        return;
+    }
+    stream.want_sound_alone();
+    let mut offers = stream.offers();
+    let there = offers.wait_for(|offer| offer.renditions.iter().any(|rendition| rendition.name == AUDIO_ONLY));
+    // Without it the answer is the others: an encoder that stands still is no reason to fail.
+    let _ = tokio::time::timeout(SOUND_ALONE_WAIT, there).await;
+}
+
+/// The source first, then the ladder from the top down; the sound alone where the channel's type or the viewer wants it.
+fn variants(stream: &LiveStream, sound_alone: SoundAlone) -> String {
+    let offer = stream.offer();
+    let source = stream.snapshot();
+    let mut listed: Vec<(Arc<Snapshot>, String)> = Vec::with_capacity(offer.renditions.len() + 1);
+    if offer.source {
+        listed.push((Arc::clone(&source), playlist::group(&source)));
+    }
+    for rendition in offer.renditions.iter().filter(|rendition| rendition.offered) {
+        let without_pictures = rendition.name == AUDIO_ONLY;
+        if !without_pictures || offer.sound_alone_by_type || sound_alone == SoundAlone::Asked {
+            listed.push((rendition.watch.borrow().clone(), rendition.name.clone()));
+        }
+    }
+    let uri = |snapshot: &Snapshot| format!("/media/{}/{}/media.m3u8", snapshot.epoch(), snapshot.rendition());
+    if listed.len() <= 1 {
+        let only = listed.first().map_or(&source, |(snapshot, _)| snapshot);
+        return playlist::multivariant(only, &uri(only));
+    }
+    let uris: Vec<String> = listed.iter().map(|(snapshot, _)| uri(snapshot)).collect();
+    let variants: Vec<Variant<'_>> =
+        listed.iter().zip(&uris).map(|((snapshot, group), uri)| Variant { snapshot, uri, group }).collect();
+    playlist::ladder(&variants)
 }
 
 /// The channel's id, if the name is of this Region and account.
@@ -49,17 +97,17 @@ fn channel_id<'a>(shared: &Shared, name: &'a str) -> Option<&'a str> {
 }
 
 /// `GET /media/{epoch}/{rendition}/media.m3u8`.
-pub(crate) async fn media(shared: &Shared, stream: &Arc<LiveStream>, query: &str) -> Response {
+pub(crate) async fn media(shared: &Shared, stream: &Arc<LiveStream>, watch: Snapshots, query: &str) -> Response {
     let Directives { wait_for, delta } = match Directives::parse(query) {
         Ok(directives) => directives,
         Err(error) => return respond::failure(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let Some(wait_for) = wait_for else {
-        let text = shared.texts.newest(stream, &stream.snapshot(), delta);
+        let text = shared.texts.newest(stream, &watch.borrow().clone(), delta);
         return respond::playlist(text, Lifetime::Newest);
     };
     let answered =
-        wait::for_answer(stream, &shared.waiting, |snapshot| match snapshot.reach(wait_for.msn, wait_for.part) {
+        wait::for_answer(watch, &shared.waiting, |snapshot| match snapshot.reach(wait_for.msn, wait_for.part) {
             Reach::Ready => Look::Answer(Ok(Arc::clone(snapshot))),
             Reach::Pending => Look::Wait,
             Reach::TooFar => Look::Answer(Err(())),

@@ -36,6 +36,21 @@ pub(crate) enum Error {
     Skip,
 }
 
+/// Whether a viewer of the multivariant playlist wants the rendition without pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SoundAlone {
+    Asked,
+    NotAsked,
+}
+
+/// Reads `allow_audio_only=true` from the query of the multivariant playlist, as Amazon IVS has it.
+pub(crate) fn sound_alone(query: &str) -> SoundAlone {
+    let head = query.get(..QUERY_BYTES_MAX).unwrap_or(query);
+    let asked =
+        form_urlencoded::parse(head.as_bytes()).any(|(name, value)| name == "allow_audio_only" && value == "true");
+    if asked { SoundAlone::Asked } else { SoundAlone::NotAsked }
+}
+
 impl Directives {
     /// Reads the query. Parameters of others are ignored.
     pub(crate) fn parse(query: &str) -> Result<Self, Error> {

@@ -488,11 +488,11 @@ async fn more_waiting_viewers_than_there_is_room_for_are_sent_away() {
     let room = wait::Room::new(1);
     let (site, _feed) = Site::live().await;
     let stream = site.hub.stream(&site.channel.id).expect("live");
-    let wait = || wait::for_answer::<()>(&stream, &room, |_| wait::Look::Wait);
+    let wait = || wait::for_answer::<()>(stream.watch.clone(), &room, |_| wait::Look::Wait);
     let first = wait();
     tokio::pin!(first);
     assert!(futures_util::future::FutureExt::now_or_never(&mut first).is_none());
     assert_eq!(wait().await, Err(wait::GivenUp::Full));
-    let answered = wait::for_answer(&stream, &room, |_| wait::Look::Answer(1)).await;
+    let answered = wait::for_answer(stream.watch.clone(), &room, |_| wait::Look::Answer(1)).await;
     assert_eq!(answered, Ok(1), "an answer that is there needs no room");
 }

@@ -14,7 +14,7 @@ const TEXTS_MAX: usize = 8;
 /// The texts of all streams.
 #[derive(Default)]
 pub(crate) struct Texts {
-    /// By epoch. Streams that are gone are swept when a new one comes.
+    /// By epoch and rendition. Streams that are gone are swept when a new one comes.
     streams: Mutex<HashMap<String, Entry>>,
 }
 
@@ -33,7 +33,7 @@ impl Texts {
     /// The playlist at this snapshot.
     pub(crate) fn newest(&self, stream: &Arc<LiveStream>, snapshot: &Snapshot, delta: Delta) -> Bytes {
         let write = || Some(playlist::media(snapshot, delta));
-        self.shared(stream, Key::Newest(snapshot.revision(), delta), write).unwrap_or_default()
+        self.shared(stream, snapshot, Key::Newest(snapshot.revision(), delta), write).unwrap_or_default()
     }
 
     /// The playlist that ends with the part at `position`, the same for everyone and at all times. `None` when it is too old.
@@ -44,11 +44,17 @@ impl Texts {
         position: Position,
         delta: Delta,
     ) -> Option<Bytes> {
-        self.shared(stream, Key::At(position, delta), || playlist::media_at(snapshot, position, delta))
+        self.shared(stream, snapshot, Key::At(position, delta), || playlist::media_at(snapshot, position, delta))
     }
 
-    fn shared(&self, stream: &Arc<LiveStream>, key: Key, write: impl FnOnce() -> Option<String>) -> Option<Bytes> {
-        let texts = self.of(stream);
+    fn shared(
+        &self,
+        stream: &Arc<LiveStream>,
+        snapshot: &Snapshot,
+        key: Key,
+        write: impl FnOnce() -> Option<String>,
+    ) -> Option<Bytes> {
+        let texts = self.of(stream, snapshot.rendition());
         let mut texts = texts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, text)) = texts.iter().find(|(known, _)| *known == key) {
             return Some(text.clone());
@@ -62,14 +68,15 @@ impl Texts {
         Some(text)
     }
 
-    fn of(&self, stream: &Arc<LiveStream>) -> Arc<Mutex<VecDeque<(Key, Bytes)>>> {
+    fn of(&self, stream: &Arc<LiveStream>, rendition: &str) -> Arc<Mutex<VecDeque<(Key, Bytes)>>> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = streams.get(&stream.epoch) {
+        let name = format!("{}/{rendition}", stream.epoch);
+        if let Some(entry) = streams.get(&name) {
             return Arc::clone(&entry.texts);
         }
         streams.retain(|_, entry| entry.stream.strong_count() > 0);
         let texts = Arc::default();
-        streams.insert(stream.epoch.clone(), Entry { stream: Arc::downgrade(stream), texts: Arc::clone(&texts) });
+        streams.insert(name, Entry { stream: Arc::downgrade(stream), texts: Arc::clone(&texts) });
         texts
     }
 }

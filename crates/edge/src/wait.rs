@@ -1,11 +1,14 @@
 //! Waiting for a snapshot that has what a viewer asks for.
 
 use headwater_hls::Snapshot;
-use headwater_live::LiveStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::timeout;
+
+/// The snapshots of a rendition.
+pub(crate) type Snapshots = watch::Receiver<Arc<Snapshot>>;
 
 /// A waiting request gives up after this many target durations. rfc8216bis, "Blocking Playlist Reload".
 const TARGET_DURATIONS_MAX: u64 = 3;
@@ -59,11 +62,10 @@ pub(crate) enum GivenUp {
 ///
 /// While it waits it holds a receiver and a timer, nothing of the stream.
 pub(crate) async fn for_answer<T>(
-    stream: &LiveStream,
+    mut watch: Snapshots,
     room: &Room,
     mut look: impl FnMut(&Arc<Snapshot>) -> Look<T>,
 ) -> Result<T, GivenUp> {
-    let mut watch = stream.watch.clone();
     let first = watch.borrow_and_update().clone();
     if let Look::Answer(answer) = look(&first) {
         return Ok(answer);

@@ -92,7 +92,11 @@ impl Server {
         for session in ended {
             tracing::warn!(stream_session = session.stream_id, "ended a stream session that the last run left open");
         }
-        let live = headwater_live::Options { reconnect_window: config.reconnect_window, ..Default::default() };
+        let live = headwater_live::Options {
+            reconnect_window: config.reconnect_window,
+            ladder: config.ladder.clone(),
+            ..Default::default()
+        };
         let hub = Hub::new(live, Arc::clone(&sessions) as Arc<dyn headwater_live::Journal>);
 
         let functions = Functions::new(

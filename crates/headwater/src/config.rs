@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use headwater_live::ladder::Encoder;
 use headwater_model::Realm;
 
 /// One setting: where it may be given and what it means.
@@ -37,6 +38,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("realm.account", "000000000000", "twelve-digit account id in ARNs"),
     setting("ingest.insecure", "loopback", "who may publish without TLS on any channel: loopback, everybody, nobody"),
     setting("live.reconnect_window_ms", "30000", "how long a stream waits for its encoder, 0-300000"),
+    setting(
+        "ladder.encoder",
+        "x264",
+        "what makes the renditions of STANDARD and ADVANCED channels: x264, nvenc, vaapi, qsv, off",
+    ),
+    setting("ladder.ffmpeg", "ffmpeg", "the ffmpeg program that encodes; a bare name is looked for in PATH"),
     setting("functions.python", "", "Python interpreter; default: the one in the data folder, else python3"),
     setting("functions.node", "", "Node.js interpreter; default: node"),
     setting("functions.retry_delays_s", "60,120", "waits before the tries of a failed asynchronous invocation"),
@@ -304,6 +311,8 @@ pub struct Config {
     pub insecure_ingest: InsecureIngest,
     /// How long a stream waits for its encoder.
     pub reconnect_window: Duration,
+    /// How the renditions of a channel are made.
+    pub ladder: headwater_live::ladder::Options,
     /// Python interpreter, if it was given.
     pub python: Option<PathBuf>,
     /// Node.js interpreter, if it was given.
@@ -361,6 +370,18 @@ impl Config {
             reconnect_window: layers.parse("live.reconnect_window_ms", "milliseconds, 0-300000", |v| {
                 v.parse().ok().filter(|ms| *ms <= 300_000).map(Duration::from_millis)
             })?,
+            ladder: headwater_live::ladder::Options {
+                encoder: layers.parse("ladder.encoder", "x264, nvenc, vaapi, qsv or off", |v| match v {
+                    "x264" => Some(Encoder::X264),
+                    "nvenc" => Some(Encoder::Nvenc),
+                    "vaapi" => Some(Encoder::Vaapi),
+                    "qsv" => Some(Encoder::Qsv),
+                    "off" => Some(Encoder::Off),
+                    _ => None,
+                })?,
+                ffmpeg: layers.parse("ladder.ffmpeg", "a program", |v| (!v.is_empty()).then(|| PathBuf::from(v)))?,
+                ..Default::default()
+            },
             python: path("functions.python")?,
             node: path("functions.node")?,
             retry_delays: layers.parse("functions.retry_delays_s", "two numbers, such as 60,120", |v| {

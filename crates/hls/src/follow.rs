@@ -26,10 +26,8 @@ const GAP_PICTURES_MIN: usize = 2;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Cut {
-    /// What is fixed for the session's life.
-    #[doc(hidden)]
-    #[expect(private_interfaces, reason = "a follower reads it, others only hand it on")]
-    Begin(Targets),
+    /// What is fixed for the session's life; a follower that comes later needs it first.
+    Begin(Beginning),
     /// A segment begins.
     Open(Opening),
     /// A part ended.
@@ -39,6 +37,10 @@ pub enum Cut {
     /// The stream is over.
     End,
 }
+
+/// The targets, which all renditions share.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning(pub(crate) Targets);
 
 /// Where a segment begins.
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +186,11 @@ impl Follower {
         &self.options.rendition
     }
 
+    /// Where the sound comes from, from now on.
+    pub fn set_sound(&mut self, sound: Sound) {
+        self.options.sound = sound;
+    }
+
     /// Parts that were published as gaps.
     pub fn gaps(&self) -> u64 {
         self.gaps
@@ -263,7 +270,7 @@ impl Follower {
                 break;
             }
             match self.cuts.pop_front() {
-                Some(Cut::Begin(targets)) => self.targets = Some(targets),
+                Some(Cut::Begin(Beginning(targets))) => self.targets = Some(targets),
                 Some(Cut::Open(opening)) => self.opening = Some(opening),
                 Some(Cut::Part(part)) => {
                     self.waiting_ticks -= part.end - part.start;
@@ -301,15 +308,16 @@ impl Follower {
         let mut pictures = self.take_pictures(cut);
         let (blocks, sound) = self.take_sound(cut);
         let begins = pictures.first().is_some_and(|first| first.unit.keyframe == Keyframe::Yes);
-        let missing = self.options.pictures == Pictures::Encoded
-            && pictures.is_empty()
-            && (cut.pictures >= GAP_PICTURES_MIN || self.wants_keyframe);
+        let missing = match self.options.pictures {
+            Pictures::Encoded => pictures.is_empty() && (cut.pictures >= GAP_PICTURES_MIN || self.wants_keyframe),
+            Pictures::None => blocks.is_empty() && !cut.blocks.is_empty(),
+        };
         if missing && matches!(self.cuts.back(), Some(Cut::End)) {
             // What was still being encoded at the end is left out.
             return;
         }
         if let Some(opening) = self.opening.take() {
-            let begins = begins || self.options.pictures == Pictures::None;
+            let begins = begins || (self.options.pictures == Pictures::None && sound.is_some());
             let video = pictures.first().map(|first| first.track.clone());
             let start = Start { decodable: begins && !missing, tracks: Tracks { video, audio: sound }, missing };
             if !self.open(&opening, start) {

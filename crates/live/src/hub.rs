@@ -28,6 +28,8 @@ pub struct Options {
     pub reconnect_window: Duration,
     /// How long the last snapshot stays reachable by epoch after the end.
     pub linger: Duration,
+    /// How further renditions are made.
+    pub ladder: crate::ladder::Options,
     /// The wall clock.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -37,6 +39,7 @@ impl Default for Options {
         Options {
             reconnect_window: Duration::from_secs(30),
             linger: Duration::from_secs(60),
+            ladder: crate::ladder::Options::default(),
             clock: Arc::new(Timestamp::now),
         }
     }

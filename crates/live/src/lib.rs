@@ -11,12 +11,15 @@
 //! | [`publisher`] | a publisher's end of its session |
 //! | [`stream`] | what others see of a session |
 //! | [`takeover`] | who may push a connected publisher aside |
+//! | [`ladder`] | further renditions, made by an encoder process |
 //! | [`journal`] | the session's events and who keeps them |
 
 pub mod doctor;
 pub mod hub;
 pub mod journal;
+pub mod ladder;
 pub mod publisher;
+mod renditions;
 mod session;
 pub mod stream;
 pub mod takeover;
@@ -31,5 +34,5 @@ pub use hub::{CueError, Drained, Hub, NotBroadcasting, Options, Publish, Publish
 pub use journal::{Journal, JournalError, SessionEvent, SessionEventKind};
 pub use publisher::{CutReason, Ending, Input, Publisher, Superseded};
 pub use session::{RECONNECT_WINDOW_S_MAX, RECONNECT_WINDOW_TAG, STARVATION_AFTER};
-pub use stream::LiveStream;
+pub use stream::{LadderState, LiveStream, Offer, Rendition};
 pub use takeover::{Claim, TakeoverRefusal};

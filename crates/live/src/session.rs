@@ -4,7 +4,8 @@ use crate::doctor::Doctor;
 use crate::hub::{CueError, Publish, PublishError, PutCue, Shared};
 use crate::journal::{JournalError, SessionEvent, SessionEventKind};
 use crate::publisher::{CutReason, Input, Publisher};
-use crate::stream::LiveStream;
+use crate::renditions::Renditions;
+use crate::stream::{LiveStream, end_here};
 use crate::takeover::{Claim, Entrance, Incumbent, TakeoverRefusal};
 use crate::timeline::{Placed, Timeline};
 use headwater_hls::{Latency, Packager, Snapshot};
@@ -112,6 +113,7 @@ pub(crate) struct Session {
     /// Handed to publishers; the session itself holds no strong sender, else its inbox would never close.
     sender: mpsc::WeakSender<Command>,
     packager: Packager,
+    renditions: Renditions,
     timeline: Timeline,
     doctor: Doctor,
     tracks: [Option<Track>; 2],
@@ -144,6 +146,8 @@ impl Session {
         });
         let now = Instant::now();
         let window = reconnect_window(&identity.channel, shared.options.reconnect_window);
+        let ladder = shared.options.ladder.clone();
+        let renditions = Renditions::new(ladder, &identity.channel, &identity.epoch, SOURCE_RENDITION);
         Session {
             timeline: Timeline::new(identity.started_at),
             doctor: Doctor::new(identity.channel.channel_type),
@@ -153,6 +157,7 @@ impl Session {
             inbox,
             sender,
             packager,
+            renditions,
             tracks: [None, None],
             metadata: StreamMetadata::default(),
             publisher: None,
@@ -177,6 +182,11 @@ impl Session {
                     Some(command) => self.handle(command).await,
                     None => Flow::over(CutReason::SessionOver),
                 },
+                made = self.renditions.made() => {
+                    self.renditions.handle_made(made);
+                    self.publish_renditions();
+                    Flow::Continue
+                }
                 () = lost(&mut self.publisher) => self.publisher_lost(),
                 () = tokio::time::sleep_until(deadline) => self.handle_timeout().await,
             };
@@ -195,6 +205,8 @@ impl Session {
         }
         self.packager.end();
         self.publish_snapshot();
+        self.renditions.end();
+        self.publish_renditions();
         conclude(&self.shared, &self.identity, &self.progress).await;
         if let Some(stopped) = stopped {
             let _ = stopped.send(());
@@ -308,6 +320,7 @@ impl Session {
             Input::Track(track) => {
                 self.tracks[slot(track.kind)] = Some(track.clone());
                 self.doctor.handle_track(&track);
+                self.renditions.track(&track);
                 self.packager.handle_track(track);
             }
             Input::Unit(unit) => return self.handle_unit(unit).await,
@@ -334,6 +347,7 @@ impl Session {
             }
             Placed::Straggler => return Flow::Continue,
         };
+        self.renditions.unit(&unit, &self.tracks, &self.metadata, &mut self.packager);
         if let Err(error) = self.packager.handle_unit(unit, WallTime(now.0)) {
             tracing::warn!(error = &error as &dyn std::error::Error, "stream is ended");
             return Flow::over(CutReason::TooMuch);
@@ -420,6 +434,23 @@ impl Session {
     }
 
     fn publish_snapshot(&mut self) -> Published {
+        let published = self.publish_source();
+        if published != Published::Nothing {
+            let live = self.progress.with(|stage| stage.live.as_ref().map(|live| live.stream.clone()));
+            self.renditions.tell(&mut self.packager, live.as_deref());
+            self.publish_renditions();
+        }
+        published
+    }
+
+    fn publish_renditions(&mut self) {
+        let live = self.progress.with(|stage| stage.live.as_ref().map(|live| live.stream.clone()));
+        if let Some(stream) = live {
+            self.renditions.publish(&stream);
+        }
+    }
+
+    fn publish_source(&mut self) -> Published {
         let Some(snapshot) = self.packager.poll_snapshot() else { return Published::Nothing };
         let first = self.progress.with(|stage| match &stage.live {
             Some(live) => {
@@ -545,13 +576,8 @@ pub(crate) async fn conclude(shared: &Shared, identity: &Identity, progress: &Pr
     }
     if let Some(Live { stream, snapshots }) = live {
         // After a panic the packager is gone; the last snapshot ends where it stands.
-        snapshots.send_if_modified(|snapshot| {
-            let open = !snapshot.ended();
-            if open {
-                *snapshot = Arc::new(snapshot.ended_here());
-            }
-            open
-        });
+        end_here(&snapshots);
+        stream.end_renditions();
         shared.hide(&stream);
         record_firmly(shared, identity, SessionEventKind::End).await;
     }

@@ -6,9 +6,59 @@ use headwater_hls::Snapshot;
 use headwater_hls::lint::{self, Report};
 use headwater_model::Timestamp;
 use headwater_model::ivs::{Channel, StreamHealth};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+
+/// Whether the stream has a ladder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LadderState {
+    /// This server makes none.
+    #[default]
+    Off,
+    /// The channel's type and source ask for none.
+    NotNeeded,
+    /// The encoder has not made a segment yet.
+    Waiting,
+    /// All renditions are made.
+    Running,
+    /// The machine cannot keep up: so many renditions, from the top, are no longer made.
+    Shed(usize),
+    /// There is the source only; why.
+    Unavailable(String),
+}
+
+impl LadderState {
+    pub(crate) fn may_change(&self) -> bool {
+        !matches!(self, LadderState::Off | LadderState::Unavailable(_))
+    }
+}
+
+/// A rendition besides the source.
+#[derive(Clone, Debug)]
+pub struct Rendition {
+    /// As it stands in URLs, and as IVS names its group: `480p30`.
+    pub name: String,
+    /// The newest snapshot; clone it to wait for the next.
+    pub watch: watch::Receiver<Arc<Snapshot>>,
+    /// Whether the multivariant playlist lists it; one that is no longer made has gaps only.
+    pub offered: bool,
+    pub(crate) sender: Arc<watch::Sender<Arc<Snapshot>>>,
+}
+
+/// What viewers may choose from.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Whether the encoder's own stream is listed.
+    pub source: bool,
+    /// Whether the channel's type has the rendition without pictures, and not only those who ask for it.
+    pub sound_alone_by_type: bool,
+    /// The others, from the top down.
+    pub renditions: Vec<Rendition>,
+    /// Whether there is a ladder.
+    pub ladder: LadderState,
+}
 
 /// A stream from its first playlist on; still there for a while after its end, for players that ask for it by epoch.
 #[derive(Debug)]
@@ -25,6 +75,8 @@ pub struct LiveStream {
     pub watch: watch::Receiver<Arc<Snapshot>>,
     health: AtomicU8,
     findings: Mutex<Vec<Finding>>,
+    offer: watch::Sender<Arc<Offer>>,
+    sound_alone_wanted: AtomicBool,
 }
 
 impl LiveStream {
@@ -37,6 +89,52 @@ impl LiveStream {
             watch,
             health: AtomicU8::new(0),
             findings: Mutex::default(),
+            offer: watch::Sender::new(Arc::new(Offer {
+                source: true,
+                sound_alone_by_type: false,
+                renditions: Vec::new(),
+                ladder: LadderState::default(),
+            })),
+            sound_alone_wanted: AtomicBool::new(false),
+        }
+    }
+
+    /// What viewers may choose from at present.
+    pub fn offer(&self) -> Arc<Offer> {
+        self.offer.borrow().clone()
+    }
+
+    /// Changes of the offer.
+    pub fn offers(&self) -> watch::Receiver<Arc<Offer>> {
+        self.offer.subscribe()
+    }
+
+    /// The snapshots of a rendition by its name in URLs, the source's included.
+    pub fn rendition(&self, name: &str) -> Option<watch::Receiver<Arc<Snapshot>>> {
+        if self.watch.borrow().rendition() == name {
+            return Some(self.watch.clone());
+        }
+        let offer = self.offer.borrow();
+        offer.renditions.iter().find(|rendition| rendition.name == name).map(|rendition| rendition.watch.clone())
+    }
+
+    /// Someone wants the sound alone: that rendition begins with one of the next segments, if there is sound.
+    pub fn want_sound_alone(&self) {
+        self.sound_alone_wanted.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sound_alone_is_wanted(&self) -> bool {
+        self.sound_alone_wanted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn show(&self, offer: Offer) {
+        self.offer.send_replace(Arc::new(offer));
+    }
+
+    /// Ends renditions whose session is gone.
+    pub(crate) fn end_renditions(&self) {
+        for rendition in &self.offer().renditions {
+            end_here(&rendition.sender);
         }
     }
 
@@ -81,4 +179,15 @@ impl LiveStream {
         };
         self.health.store(value, Ordering::Relaxed);
     }
+}
+
+/// Ends a window where it stands, unless it has ended.
+pub(crate) fn end_here(snapshots: &watch::Sender<Arc<Snapshot>>) {
+    snapshots.send_if_modified(|snapshot| {
+        let open = !snapshot.ended();
+        if open {
+            *snapshot = Arc::new(snapshot.ended_here());
+        }
+        open
+    });
 }

@@ -9,7 +9,7 @@ use super::learn::{Lesson, MS, SEGMENT_MIN, Targets, ticks};
 use super::part::{self, Content};
 use super::window::Window;
 use super::{CUES_WAITING_MAX, Error, Options, SEGMENT_BYTES_MAX, Tracks, weight};
-use crate::follow::{Cut, Opening, PartCut};
+use crate::follow::{Beginning, Cut, Opening, PartCut};
 use crate::snapshot::{DateRange, Snapshot};
 use headwater_media::{AccessUnit, Cue, Keyframe, MediaTime, StreamMetadata, Timescale, TrackKind, WallTime};
 use std::collections::VecDeque;
@@ -163,12 +163,16 @@ impl Cutter {
     /// From now on, cuts are told to followers.
     pub(super) fn follow(&mut self) {
         if self.cuts.is_none() {
-            self.cuts = Some(VecDeque::from([Cut::Begin(self.targets)]));
+            self.cuts = Some(VecDeque::from([Cut::Begin(Beginning(self.targets))]));
         }
     }
 
     pub(super) fn poll_cut(&mut self) -> Option<Cut> {
         self.cuts.as_mut()?.pop_front()
+    }
+
+    pub(super) fn frame_rate_millis(&self) -> Option<u32> {
+        self.targets.frame_rate_millis
     }
 
     pub(super) fn set_siblings(&mut self, siblings: &Arc<[String]>) {

@@ -143,6 +143,14 @@ impl Packager {
         }
     }
 
+    /// Frames in 1000 seconds, once the targets are learnt.
+    pub fn frame_rate_millis(&self) -> Option<u32> {
+        match &self.phase {
+            Phase::Live(cutter) => cutter.frame_rate_millis(),
+            Phase::Learning(_) | Phase::Ended(_) => None,
+        }
+    }
+
     /// The names of the renditions that are made of this one: the playlist reports them from the next snapshot on.
     pub fn set_siblings(&mut self, siblings: &Arc<[String]>) {
         self.siblings = Arc::clone(siblings);

@@ -10,6 +10,14 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 /// The head of a file with sound and pictures.
 pub const FILE_HEADER: &[u8] = b"FLV\x01\x05\0\0\0\x09\0\0\0\0";
 
+/// The tag that tells the frame rate (`onMetaData`, an AMF0 array of one number): timestamps alone do not tell it from the first picture on.
+pub fn frame_rate_tag(frame_rate_millis: u32) -> [Bytes; 3] {
+    let mut body = b"\x02\0\x0aonMetaData\x08\0\0\0\x01\0\x09framerate\0".to_vec();
+    body.extend((f64::from(frame_rate_millis) / 1_000.0).to_be_bytes());
+    body.extend(b"\0\0\x09");
+    tag(SCRIPT, 0, &body, Bytes::new())
+}
+
 /// The tag that configures a track.
 pub fn config_tag(track: &Track) -> [Bytes; 3] {
     let head: Vec<u8> = match &*track.config {
@@ -18,7 +26,7 @@ pub fn config_tag(track: &Track) -> [Bytes; 3] {
         CodecConfig::Av1(_) => b"\x90av01".to_vec(),
         CodecConfig::Aac(_) => vec![0xaf, 0],
     };
-    tag(track.kind, 0, &head, track.config.record().clone())
+    tag(tag_type(track.kind), 0, &head, track.config.record().clone())
 }
 
 /// The tag of an access unit.
@@ -44,18 +52,28 @@ pub fn unit_tag(track: &Track, unit: &AccessUnit, base_ms: i64) -> [Bytes; 3] {
         }
         CodecConfig::Aac(_) => head.extend([0xaf, 1]),
     }
-    tag(track.kind, at, &head, unit.data.clone())
+    tag(tag_type(track.kind), at, &head, unit.data.clone())
 }
 
 /// Bytes before a tag's body, and after it.
 const TAG_HEADER: usize = 11;
 
-fn tag(kind: TrackKind, at_ms: i64, head: &[u8], body: Bytes) -> [Bytes; 3] {
+/// The tag type of data messages.
+const SCRIPT: u8 = 18;
+
+fn tag_type(kind: TrackKind) -> u8 {
+    match kind {
+        TrackKind::Video => 9,
+        TrackKind::Audio => 8,
+    }
+}
+
+fn tag(tag_type: u8, at_ms: i64, head: &[u8], body: Bytes) -> [Bytes; 3] {
     let size = u32::try_from(head.len() + body.len()).expect("access units are bounded to 4 MiB");
     // FLV has 32 bits of milliseconds; whoever muxes begins anew before they wrap.
     let at = u32::try_from(at_ms.max(0)).unwrap_or(u32::MAX);
     let mut out = BytesMut::with_capacity(TAG_HEADER + head.len());
-    out.put_u8(if kind == TrackKind::Video { 9 } else { 8 });
+    out.put_u8(tag_type);
     out.put(&size.to_be_bytes()[1..]);
     out.put(&at.to_be_bytes()[1..]);
     out.put_u8(at.to_be_bytes()[0]);

@@ -1,0 +1,203 @@
+//! The encoder's command line: one decoding, all renditions, one pipe.
+//!
+//! No part of it comes from a peer: sizes and rates are numbers of the plan, the program is the operator's. Tried with ffmpeg 5.1.
+
+use super::plan::{Audio, Plan, Rendition};
+use super::{Encoder, Options};
+use std::ffi::OsString;
+
+/// What the tracks of the pipe are: pictures first, in the plan's order, then each distinct sound.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// For each track, which renditions it is for.
+    pub(super) tracks: Vec<Vec<usize>>,
+}
+
+/// The renditions that are encoded, and where each is in the plan.
+pub(super) struct Job<'a> {
+    pub(super) renditions: Vec<(usize, &'a Rendition)>,
+    pub(super) source_rate_millis: u32,
+}
+
+impl<'a> Job<'a> {
+    /// All of the plan but the first `shed` renditions with pictures.
+    pub(super) fn of(plan: &'a Plan, shed: usize, source_rate_millis: u32) -> Self {
+        let pictures = plan.renditions.iter().filter(|rendition| rendition.size.is_some()).count();
+        let renditions = plan.renditions.iter().enumerate().skip(shed.min(pictures)).collect();
+        Job { renditions, source_rate_millis }
+    }
+
+    fn pictures(&self) -> impl Iterator<Item = (usize, &'a Rendition, (u32, u32))> {
+        self.renditions.iter().filter_map(|&(index, rendition)| Some((index, rendition, rendition.size?)))
+    }
+
+    /// Each distinct sound, with the renditions that have it.
+    fn sounds(&self) -> Vec<(u32, Vec<usize>)> {
+        let mut sounds: Vec<(u32, Vec<usize>)> = Vec::new();
+        for &(index, rendition) in &self.renditions {
+            let Audio::Encoded(bits) = rendition.audio else { continue };
+            match sounds.iter_mut().find(|(known, _)| *known == bits) {
+                Some((_, users)) => users.push(index),
+                None => sounds.push((bits, vec![index])),
+            }
+        }
+        sounds
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        let pictures = self.pictures().map(|(index, ..)| vec![index]);
+        Layout { tracks: pictures.chain(self.sounds().into_iter().map(|(_, users)| users)).collect() }
+    }
+
+    /// Whether anything with pictures is left.
+    pub(super) fn has_pictures(&self) -> bool {
+        self.pictures().next().is_some()
+    }
+
+    /// The arguments after the program's name.
+    pub(super) fn arguments(&self, options: &Options) -> Vec<OsString> {
+        let encoder = options.encoder;
+        let mut out = Words::default();
+        out.text("-hide_banner -loglevel warning -nostats -nostdin");
+        if encoder == Encoder::Vaapi {
+            out.text("-vaapi_device /dev/dri/renderD128");
+        }
+        // The source's clock is kept; a picture is decoded when it comes, not a few pictures later.
+        out.text("-copyts -threads 1 -analyzeduration 0 -probesize 5000 -protocol_whitelist pipe -f flv -i pipe:0");
+        out.text("-filter_complex");
+        out.word(self.graph(encoder));
+        for number in 0..self.pictures().count() {
+            out.word("-map");
+            out.word(format!("[v{number}]"));
+        }
+        for number in 0..self.sounds().len() {
+            out.word("-map");
+            out.word(format!("[a{number}]"));
+        }
+        out.text(match encoder {
+            Encoder::X264 | Encoder::Off => {
+                "-c:v libx264 -preset:v superfast -tune:v zerolatency -profile:v main -threads:v 1"
+            }
+            Encoder::Nvenc => "-c:v h264_nvenc -preset:v p1 -tune:v ull -zerolatency:v 1 -bf:v 0 -profile:v main",
+            Encoder::Vaapi => "-c:v h264_vaapi -bf:v 0 -profile:v main",
+            Encoder::Qsv => "-c:v h264_qsv -preset:v veryfast -async_depth:v 1 -bf:v 0 -profile:v main",
+        });
+        // Keyframes where the source has them, and nowhere else.
+        out.text("-force_key_frames:v source -g:v 100000 -fps_mode:v passthrough -enc_time_base:v 1:90000");
+        match encoder {
+            Encoder::X264 | Encoder::Off => out.text("-sc_threshold:v 0 -forced-idr:v 1"),
+            Encoder::Nvenc => out.text("-forced-idr:v 1 -no-scenecut:v 1"),
+            Encoder::Qsv => out.text("-forced_idr:v 1"),
+            Encoder::Vaapi => {}
+        }
+        for (number, (_, rendition, _)) in self.pictures().enumerate() {
+            let rate = rendition.video_bitrate;
+            out.text(&format!("-b:v:{number} {rate} -maxrate:v:{number} {rate} -bufsize:v:{number} {rate}"));
+        }
+        if !self.sounds().is_empty() {
+            out.text("-c:a aac -ac:a 2");
+        }
+        for (number, (bits, _)) in self.sounds().iter().enumerate() {
+            out.text(&format!("-b:a:{number} {bits}"));
+        }
+        // A fragment a picture, with the times that the encoder gave, and nothing kept for a trailer.
+        out.text("-max_interleave_delta 200000 -avoid_negative_ts disabled -video_track_timescale 90000");
+        out.text("-movflags empty_moov+default_base_moof+frag_discont+skip_trailer -frag_duration 15000");
+        out.text("-use_editlist 0 -flush_packets 1 -f mp4 pipe:1");
+        out.0
+    }
+
+    /// Each rendition is made of the next larger one, which costs less than scaling the source for each.
+    fn graph(&self, encoder: Encoder) -> String {
+        let mut chains = Vec::new();
+        let (mut from, mut rate) = ("0:v".to_owned(), self.source_rate_millis);
+        let count = self.pictures().count();
+        for (number, (_, rendition, (width, height))) in self.pictures().enumerate() {
+            let mut filters = Vec::new();
+            if rendition.frame_rate_millis + rendition.frame_rate_millis / 4 < rate {
+                // Three quarters of a picture's time, so that jitter drops none that is wanted. Keyframes always stay.
+                let least_us = 750_000_000 / u64::from(rendition.frame_rate_millis.max(1));
+                filters.push(format!("select='isnan(prev_selected_t)+key+gte(t-prev_selected_t,{least_us}e-6)'"));
+                rate = rendition.frame_rate_millis;
+            }
+            filters.push(format!("scale={width}:{height}:flags=bilinear,setsar=1,format=yuv420p"));
+            let last = number + 1 == count;
+            let upload = if encoder == Encoder::Vaapi { ",format=nv12,hwupload" } else { "" };
+            let chain = filters.join(",");
+            if last {
+                chains.push(format!("[{from}]{chain}{upload}[v{number}]"));
+            } else {
+                chains.push(format!("[{from}]{chain},split=2[o{number}][n{number}]"));
+                let pass = if upload.is_empty() { "null" } else { "format=nv12,hwupload" };
+                chains.push(format!("[o{number}]{pass}[v{number}]"));
+                from = format!("n{number}");
+            }
+        }
+        let sounds = self.sounds().len();
+        if sounds > 0 {
+            let outputs: String = (0..sounds).map(|number| format!("[a{number}]")).collect();
+            // FLV's milliseconds become samples again; a real gap becomes silence.
+            chains.push(format!("[0:a]aresample=async=1,asplit={sounds}{outputs}"));
+        }
+        chains.join(";")
+    }
+}
+
+/// Arguments as they are collected.
+#[derive(Default)]
+struct Words(Vec<OsString>);
+
+impl Words {
+    fn word(&mut self, word: impl Into<OsString>) {
+        self.0.push(word.into());
+    }
+
+    /// Words that spaces part.
+    fn text(&mut self, text: &str) {
+        self.0.extend(text.split_whitespace().map(OsString::from));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::{Source, TopOfStandard, plan};
+    use super::*;
+    use headwater_model::ivs::ChannelType;
+
+    fn ladder(channel_type: ChannelType) -> Plan {
+        let source = Source { width: 1920, height: 1080, frame_rate_millis: 60_000, sound: true };
+        plan(channel_type, "", TopOfStandard::Source, &source)
+    }
+
+    #[test]
+    fn each_sound_is_encoded_once() {
+        let plan = ladder(ChannelType::AdvancedSd);
+        let layout = Job::of(&plan, 0, 60_000).layout();
+        // 480p, 360p, 160p; then 128k for the first, 64k for 360p and for sound alone, 48k.
+        assert_eq!(layout.tracks, [vec![0], vec![1], vec![2], vec![0], vec![1, 3], vec![2]]);
+    }
+
+    #[test]
+    fn a_ladder_is_shed_from_the_top() {
+        let plan = ladder(ChannelType::Standard);
+        let job = Job::of(&plan, 2, 60_000);
+        assert_eq!(job.layout().tracks, [vec![2], vec![3], vec![2], vec![3]]);
+        assert!(job.has_pictures());
+        assert!(!Job::of(&plan, 9, 60_000).has_pictures());
+    }
+
+    #[test]
+    fn pictures_are_decoded_once_and_scaled_down_step_by_step() {
+        let plan = ladder(ChannelType::Standard);
+        let graph = Job::of(&plan, 0, 60_000).graph(Encoder::X264);
+        assert_eq!(
+            graph,
+            "[0:v]scale=1280:720:flags=bilinear,setsar=1,format=yuv420p,split=2[o0][n0];[o0]null[v0];\
+             [n0]select='isnan(prev_selected_t)+key+gte(t-prev_selected_t,25000e-6)',\
+             scale=852:480:flags=bilinear,setsar=1,format=yuv420p,split=2[o1][n1];[o1]null[v1];\
+             [n1]scale=640:360:flags=bilinear,setsar=1,format=yuv420p,split=2[o2][n2];[o2]null[v2];\
+             [n2]scale=284:160:flags=bilinear,setsar=1,format=yuv420p[v3];\
+             [0:a]aresample=async=1,asplit=2[a0][a1]"
+        );
+    }
+}

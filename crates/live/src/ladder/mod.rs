@@ -1,0 +1,145 @@
+//! Further renditions of a stream, made by one encoder process.
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | [`plan`] | which renditions a channel has |
+//! | `command` | the encoder's command line |
+//! | `process` | the encoder's life: started, fed, read, restarted, shed |
+//!
+//! The session hands over its access units, on its own timeline, and gets those of the renditions back. Nothing here makes the source wait:
+//! what does not fit into the queue is dropped up to the next keyframe, and counted.
+
+mod command;
+pub mod plan;
+mod process;
+
+use headwater_media::{AccessUnit, Keyframe, Track, TrackKind};
+use plan::Plan;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
+
+/// Units that wait for the encoder: about two seconds. Full: drop to the next keyframe and count.
+const QUEUE: usize = 160;
+/// What the encoder made and the session has not taken yet. Full: the encoder waits.
+const MADE: usize = 256;
+
+/// What encodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoder {
+    /// Nothing: streams have their source only.
+    #[default]
+    Off,
+    /// x264, on the processor.
+    X264,
+    /// Nvidia's.
+    Nvenc,
+    /// Through VA-API.
+    Vaapi,
+    /// Intel's.
+    Qsv,
+}
+
+/// How ladders are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What encodes.
+    pub encoder: Encoder,
+    /// The ffmpeg program; a bare name is looked for in `PATH`.
+    pub ffmpeg: PathBuf,
+    /// How far the encoder may be behind before the ladder is shed, once it has run for a while.
+    pub behind_max: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { encoder: Encoder::Off, ffmpeg: PathBuf::from("ffmpeg"), behind_max: Duration::from_millis(1_500) }
+    }
+}
+
+/// What goes to the encoder.
+#[derive(Debug)]
+enum Feed {
+    Track(Track),
+    Unit(AccessUnit),
+}
+
+/// What comes back. Renditions are told by their place in the plan.
+#[derive(Debug)]
+pub(crate) enum Made {
+    /// The encoder works, and will deliver pictures from this presentation time on.
+    From(i64),
+    /// The encoder is gone: nothing comes until the next [`Made::From`].
+    Lost,
+    /// A rendition's configuration.
+    Track(usize, Track),
+    /// A rendition's access unit, on the session's timeline.
+    Unit(usize, AccessUnit),
+    /// The machine cannot keep up: so many renditions are no longer made, counted from the top.
+    Shed(usize),
+    /// There will be no renditions; why.
+    Unavailable(String),
+}
+
+/// A session's ladder. Dropping it ends the encoder.
+#[derive(Debug)]
+pub(crate) struct Ladder {
+    feed: mpsc::Sender<Feed>,
+    made: mpsc::Receiver<Made>,
+    _task: AbortOnDropHandle<()>,
+    wants_keyframe: bool,
+    dropped: u64,
+    /// Presentation time of the newest picture, for judging how far the encoder is behind.
+    newest: Arc<AtomicI64>,
+}
+
+impl Ladder {
+    pub(crate) fn start(options: Options, plan: Plan, source_rate_millis: u32) -> Self {
+        let (feed, fed) = mpsc::channel(QUEUE);
+        let (give, made) = mpsc::channel(MADE);
+        let newest = Arc::new(AtomicI64::new(0));
+        let runner = process::Runner::new(options, plan, source_rate_millis, fed, give, Arc::clone(&newest));
+        let task = tokio::spawn(runner.run().instrument(tracing::info_span!("ladder")));
+        Ladder { feed, made, _task: AbortOnDropHandle::new(task), wants_keyframe: true, dropped: 0, newest }
+    }
+
+    /// Hands a track's configuration over.
+    pub(crate) fn track(&mut self, track: Track) {
+        self.send(Feed::Track(track));
+    }
+
+    /// Hands a unit over, or drops it.
+    pub(crate) fn unit(&mut self, unit: AccessUnit) {
+        if unit.kind == TrackKind::Video {
+            self.newest.store(unit.pts, Ordering::Relaxed);
+            if self.wants_keyframe && unit.keyframe == Keyframe::No {
+                return;
+            }
+            self.wants_keyframe = false;
+        }
+        self.send(Feed::Unit(unit));
+    }
+
+    fn send(&mut self, feed: Feed) {
+        // A closed queue means that the runner gave up, and said so.
+        if let Err(TrySendError::Full(_)) = self.feed.try_send(feed) {
+            self.dropped += 1;
+            if !std::mem::replace(&mut self.wants_keyframe, true) {
+                tracing::warn!(
+                    dropped = self.dropped,
+                    "encoder does not keep up; pictures are dropped to the next keyframe"
+                );
+            }
+        }
+    }
+
+    /// What the encoder made next; `None` when there will be nothing more. Cancel-safe.
+    pub(crate) async fn made(&mut self) -> Option<Made> {
+        self.made.recv().await
+    }
+}
