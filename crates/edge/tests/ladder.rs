@@ -236,7 +236,11 @@ async fn a_ladder_is_aligned_plays_and_outlives_its_encoder() {
     let streams = run("ffprobe", &["-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", &url]).await;
     // Told for the program and for the file.
     assert!(streams.contains("aac") && streams.split_whitespace().all(|codec| codec == "aac"), "{streams}");
-    check(&texts(&stream));
+    // The others report it with their next part.
+    let reported = |stream: &LiveStream| {
+        texts(stream).iter().all(|(name, text)| name == "audio_only" || text.contains("../audio_only/media.m3u8"))
+    };
+    check(&texts(&*stage.stream("it is reported", reported).await));
 
     // The encoder goes with the session.
     stage.hub.stop(&stage.channel_id).await.unwrap();

@@ -125,7 +125,7 @@ struct Start {
 ///
 /// Input: [`handle_cut`](Self::handle_cut), [`handle_track`](Self::handle_track), [`handle_unit`](Self::handle_unit). Commands:
 /// [`expect_from`](Self::expect_from), [`set_siblings`](Self::set_siblings). Output: [`poll_snapshot`](Self::poll_snapshot), to be asked
-/// after each. It begins at the first segment that it has a keyframe for.
+/// after each. It is published from the first segment on that it has a keyframe for.
 ///
 /// *Units*: pictures come in presentation order (no B-frames), on the source's timeline, exact to a millisecond.
 #[derive(Debug)]
@@ -152,6 +152,8 @@ pub struct Follower {
     last_dts: i64,
     sequence: u32,
     gaps: u64,
+    /// Whether it has a part that is no gap; nothing is published before.
+    began: bool,
     fresh: Option<Arc<Snapshot>>,
 }
 
@@ -177,6 +179,7 @@ impl Follower {
             last_dts: i64::MIN,
             sequence: 1,
             gaps: 0,
+            began: false,
             fresh: None,
         }
     }
@@ -289,7 +292,9 @@ impl Follower {
                 }
                 None => {}
             }
-            if let Some(snapshot) = self.window.as_mut().and_then(Window::snapshot) {
+            if self.began
+                && let Some(snapshot) = self.window.as_mut().and_then(Window::snapshot)
+            {
                 self.fresh = Some(Arc::new(snapshot));
             }
         }
@@ -320,9 +325,7 @@ impl Follower {
             let begins = begins || (self.options.pictures == Pictures::None && sound.is_some());
             let video = pictures.first().map(|first| first.track.clone());
             let start = Start { decodable: begins && !missing, tracks: Tracks { video, audio: sound }, missing };
-            if !self.open(&opening, start) {
-                return;
-            }
+            self.open(&opening, start);
         }
         let Some(window) = &mut self.window else { return };
         let position = window.next();
@@ -336,9 +339,10 @@ impl Follower {
             });
         }
         // A configuration changes only where a segment begins.
+        let unconfigured = self.tracks == Tracks::default();
         let foreign = pictures.first().is_some_and(|first| self.tracks.video.as_ref() != Some(&first.track));
-        if missing || foreign {
-            self.gaps += 1;
+        if missing || foreign || unconfigured {
+            self.gaps += u64::from(self.began);
             self.wants_keyframe = true;
             let gap =
                 Part { chunks: Vec::new(), bytes: 0, duration: cut.end - cut.start, independent: false, gap: true };
@@ -367,15 +371,13 @@ impl Follower {
         let written = part::write(self.sequence, &content, &self.tracks);
         self.sequence = self.sequence.wrapping_add(1);
         window.push_part(written, 0);
+        self.began = true;
     }
 
-    /// Opens a segment; the first one only if it can be decoded from its start.
-    fn open(&mut self, opening: &Opening, start: Start) -> bool {
-        let Some(targets) = self.targets else { return false };
+    /// Opens a segment. What was cut before the rendition began is a gap, so that its window is as long as the source's.
+    fn open(&mut self, opening: &Opening, start: Start) {
+        let Some(targets) = self.targets else { return };
         if self.window.is_none() {
-            if !start.decodable {
-                return false;
-            }
             let frame_rate_millis = match (targets.frame_rate_millis, self.options.frame_rate_millis_max) {
                 (Some(rate), Some(max)) => Some(rate.min(max)),
                 (rate, _) => rate,
@@ -386,17 +388,18 @@ impl Follower {
             window.set_siblings(&self.siblings);
             self.window = Some(window);
         }
-        let Some(window) = &mut self.window else { return false };
+        let Some(window) = &mut self.window else { return };
         if start.decodable {
             let audio = start.tracks.audio.or_else(|| self.tracks.audio.take());
             self.tracks = Tracks { video: start.tracks.video, audio };
         }
         // A gap needs no keyframe.
         let independent = start.decodable || start.missing;
-        window.set_tracks(&self.tracks);
+        if self.tracks != Tracks::default() {
+            window.set_tracks(&self.tracks);
+        }
         window.go_to(opening.msn, opening.discontinuities - u64::from(opening.discontinuity));
         window.open_segment(opening.date, independent, opening.discontinuity);
-        true
     }
 
     /// The pictures of a part; those that cannot be decoded are dropped.

@@ -7,6 +7,7 @@ use headwater_hls::follow::{Follower, Options, Pictures, Sound};
 use headwater_hls::{Cut, Packager, Snapshot, playlist};
 use headwater_media::{AccessUnit, Keyframe, StreamMetadata, Track, TrackKind};
 use headwater_model::ivs::Channel;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -14,6 +15,9 @@ use tokio::sync::watch;
 const SOUND_BITS: u64 = 128_000;
 /// Renditions of a session, over all changes of its source. Full: no more are made.
 const RENDITIONS_MAX: usize = 16;
+
+/// Segments whose cuts are remembered: as many as a window of two-second segments has.
+const RECENT_SEGMENTS: usize = 9;
 
 #[derive(Debug)]
 struct Slot {
@@ -42,8 +46,10 @@ pub(crate) struct Renditions {
     shed: usize,
     gaps: u64,
     changed: bool,
-    /// What the source's packager told first; a follower that comes later needs it too.
+    /// What the source's packager told first, and the cuts of its newest segments: a follower that comes later needs them too.
     beginning: Option<Cut>,
+    recent: VecDeque<Cut>,
+    recent_segments: usize,
 }
 
 impl Renditions {
@@ -64,6 +70,8 @@ impl Renditions {
             gaps: 0,
             changed: false,
             beginning: None,
+            recent: VecDeque::new(),
+            recent_segments: 0,
         }
     }
 
@@ -128,7 +136,6 @@ impl Renditions {
 
     /// A packager for each rendition of the plan.
     fn follow(&mut self, plan: &Plan, packager: &mut Packager) {
-        packager.follow();
         self.of_plan.clear();
         for rendition in &plan.renditions {
             let sound = match rendition.audio {
@@ -160,8 +167,8 @@ impl Renditions {
             bandwidth: video_bits + sound.1,
             frame_rate_millis_max,
         });
-        if let Some(beginning) = &self.beginning {
-            follower.handle_cut(beginning.clone());
+        for cut in self.beginning.iter().chain(&self.recent) {
+            follower.handle_cut(cut.clone());
         }
         self.slots.push(Slot { follower, sender: None, made: true });
         self.slots.len() - 1
@@ -186,17 +193,31 @@ impl Renditions {
             && self.slots.len() < RENDITIONS_MAX
             && !self.slots.iter().any(|slot| slot.follower.rendition() == playlist::AUDIO_ONLY);
         if asked {
-            packager.follow();
             self.slot(playlist::AUDIO_ONLY, Pictures::None, (Sound::Source, SOUND_BITS), (0, None));
             self.report(packager);
             self.changed = true;
         }
         while let Some(cut) = packager.poll_cut() {
-            if matches!(cut, Cut::Begin(_)) {
-                self.beginning = Some(cut.clone());
-            }
+            self.remember(&cut);
             for slot in &mut self.slots {
                 slot.follower.handle_cut(cut.clone());
+            }
+        }
+    }
+
+    fn remember(&mut self, cut: &Cut) {
+        match cut {
+            Cut::Begin(_) => {
+                self.beginning = Some(cut.clone());
+                return;
+            }
+            Cut::Open(_) => self.recent_segments += 1,
+            _ => {}
+        }
+        self.recent.push_back(cut.clone());
+        while self.recent_segments > RECENT_SEGMENTS || !matches!(self.recent.front(), None | Some(Cut::Open(_))) {
+            if let Some(Cut::Open(_)) = self.recent.pop_front() {
+                self.recent_segments -= 1;
             }
         }
     }

@@ -136,7 +136,7 @@ impl Session {
         inbox: mpsc::Receiver<Command>,
         sender: mpsc::WeakSender<Command>,
     ) -> Self {
-        let packager = Packager::new(headwater_hls::Options {
+        let mut packager = Packager::new(headwater_hls::Options {
             epoch: identity.epoch.clone(),
             rendition: SOURCE_RENDITION.to_owned(),
             latency: match identity.channel.latency_mode {
@@ -146,6 +146,7 @@ impl Session {
         });
         let now = Instant::now();
         let window = reconnect_window(&identity.channel, shared.options.reconnect_window);
+        packager.follow();
         let ladder = shared.options.ladder.clone();
         let renditions = Renditions::new(ladder, &identity.channel, &identity.epoch, SOURCE_RENDITION);
         Session {

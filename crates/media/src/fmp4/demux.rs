@@ -106,7 +106,7 @@ impl Demuxer {
         let mut items = Vec::new();
         while let Some(header) = self.buffer.first_chunk::<BOX_HEADER>() {
             let (size, name) = box_header(header);
-            if size < BOX_HEADER || size > BOX_BYTES_MAX {
+            if !(BOX_HEADER..=BOX_BYTES_MAX).contains(&size) {
                 return Err(Error::BoxSize { name, bytes: size as u64 });
             }
             if self.buffer.len() < size {

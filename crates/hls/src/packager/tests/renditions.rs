@@ -171,14 +171,14 @@ fn pictures_of_a_rendition_keep_the_time_of_the_source() {
     for step in (Encoder { delay_ms: 67, ..Encoder::default() }).run(5_000) {
         ladder.step(step);
     }
-    let times = |snapshot: &Snapshot| -> Vec<(u64, i64)> {
+    let times = |snapshot: &Snapshot| -> Vec<(u64, i32)> {
         let parts = snapshot.segments.iter().flat_map(|segment| segment.parts());
         parts
             .map(|part| {
                 let moof = moof(part);
                 let run = &moof.traf[0];
                 let decode = run.tfdt.as_ref().unwrap().base_media_decode_time;
-                (decode, i64::from(run.trun[0].samples.get(0).unwrap().cts.unwrap_or(0)))
+                (decode, run.trun[0].samples.get(0).unwrap().cts.unwrap_or(0))
             })
             .collect()
     };
