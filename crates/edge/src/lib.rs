@@ -6,6 +6,7 @@
 //! | address | what it is | cached |
 //! |---|---|---|
 //! | `/api/video/v1/{region}.{account}.channel.{id}.m3u8` | multivariant playlist; 404 while offline | not |
+//! | the same with `allow_audio_only=true` | with the rendition `audio_only` | not |
 //! | `/media/{epoch}/{rendition}/media.m3u8` | newest media playlist | not |
 //! | the same with `_HLS_msn` and `_HLS_part` | the media playlist that ends with that part | briefly, never changes |
 //! | `/media/{epoch}/{rendition}/init-{n}.mp4`, `s{msn}.m4s`, `s{msn}.p{part}.m4s` | init segment, segment, part | for days, never changes |

@@ -171,7 +171,7 @@ fn pictures_of_a_rendition_keep_the_time_of_the_source() {
     for step in (Encoder { delay_ms: 67, ..Encoder::default() }).run(5_000) {
         ladder.step(step);
     }
-    let times = |snapshot: &Snapshot| -> Vec<(u64, i32)> {
+    let times = |snapshot: &Snapshot| -> Vec<(u64, i64)> {
         let parts = snapshot.segments.iter().flat_map(|segment| segment.parts());
         parts
             .map(|part| {
