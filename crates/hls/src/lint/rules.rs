@@ -254,12 +254,15 @@ pub(super) fn between(before: &ReadPlaylist, after: &ReadPlaylist, findings: &mu
     }
 }
 
-/// Whether a discontinuity ended the segment that a hint belongs to. An encoder that breaks off or jumps just after a part was
-/// closed leaves nothing to fill the announced one with; rfc8216bis "EXT-X-PRELOAD-HINT" has clients bear that.
+/// Whether nothing can be held against an announced part that is not listed: its segment is so old already that its parts are no
+/// longer listed, or a discontinuity ended the segment. An encoder that breaks off or jumps just after a part was closed leaves
+/// nothing to fill the announced one with; rfc8216bis "EXT-X-PRELOAD-HINT" has clients bear that.
 fn overtaken(hint: &str, after: &ReadPlaylist) -> bool {
     let Some((segment, _)) = hint.split_once(".p") else { return false };
-    let segment = format!("{segment}.m4s");
-    after.segments.windows(2).any(|pair| pair[0].uri.as_ref() == Some(&segment) && pair[1].discontinuity)
+    let uri = Some(format!("{segment}.m4s"));
+    let Some(at) = after.segments.iter().position(|segment| segment.uri == uri) else { return false };
+    let next = after.segments.get(at + 1);
+    after.segments[at].parts.is_empty() || next.is_some_and(|segment| segment.discontinuity)
 }
 
 fn same_segment(old: &ReadSegment, new: &ReadSegment, findings: &mut Findings) {
