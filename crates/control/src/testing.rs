@@ -24,6 +24,8 @@ pub struct FakeBroadcasts {
     pub live: Mutex<BTreeMap<String, LiveStream>>,
     /// Channel id and payload.
     pub cues: Mutex<Vec<(String, String)>>,
+    /// Ids of channels whose encoders were told to leave.
+    pub stopped: Mutex<Vec<String>>,
     /// What is wrong with every encoder.
     pub findings: Mutex<Vec<Finding>>,
     /// What the playlists of every stream are found to be.
@@ -70,6 +72,7 @@ impl Broadcasts for FakeBroadcasts {
     }
 
     async fn stop(&self, channel_id: &str) -> bool {
+        self.stopped.lock().unwrap().push(channel_id.into());
         self.live.lock().unwrap().remove(channel_id).is_some()
     }
 }

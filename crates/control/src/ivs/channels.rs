@@ -307,6 +307,10 @@ pub async fn delete_channel(control: &Control, arn: &str) -> Result<(), Error> {
             Err(error) => return Err(error.into()),
         }
     }
+    // An encoder that was let in and is not live yet: with the channel gone, nobody could stop it.
+    if let Some(id) = arn.rsplit('/').next() {
+        control.broadcasts().stop(id).await;
+    }
     tracing::info!(channel = arn, "channel deleted");
     Ok(())
 }

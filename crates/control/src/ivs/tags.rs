@@ -14,21 +14,23 @@ const VALUE_LENGTH_MAX: usize = 256;
 /// [`Error::Invalid`].
 pub(super) fn check(tags: &Tags) -> Result<(), Error> {
     if tags.len() > TAGS_MAX {
-        return Err(Error::invalid(format!("a resource may have {TAGS_MAX} tags")));
+        return Err(Error::invalid(format!("Tags: a resource may have {TAGS_MAX} tags")));
     }
     for (key, value) in tags {
         let key_length = key.chars().count();
         if key_length == 0 || key_length > KEY_LENGTH_MAX || value.chars().count() > VALUE_LENGTH_MAX {
             return Err(Error::invalid(format!(
-                "a tag's key has 1 to {KEY_LENGTH_MAX} characters and its value up to {VALUE_LENGTH_MAX}"
+                "Tags: a tag's key has 1 to {KEY_LENGTH_MAX} characters and its value up to {VALUE_LENGTH_MAX}"
             )));
         }
         if key.starts_with("aws:") {
-            return Err(Error::invalid("tag keys that begin with aws: are reserved"));
+            return Err(Error::invalid("Tags: keys that begin with aws: are reserved"));
         }
         let is_allowed = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
         if !key.chars().all(is_allowed) || !value.chars().all(is_allowed) {
-            return Err(Error::invalid("a tag may have letters, digits, spaces and _ . : / = + - @"));
+            return Err(Error::invalid(format!(
+                "Tags: {key:?} = {value:?}, expected letters, digits, spaces and _ . : / = + - @"
+            )));
         }
     }
     Ok(())

@@ -79,6 +79,14 @@ async fn a_live_channel_is_neither_changed_nor_deleted() {
 }
 
 #[tokio::test]
+async fn an_encoder_that_is_not_live_yet_leaves_with_its_channel() {
+    let bench = bench().await;
+    let (channel, _) = create_channel(&bench.control, &named("a"), Tags::new(), NOW).await.unwrap();
+    delete_channel(&bench.control, &channel.arn).await.unwrap();
+    assert_eq!(*bench.broadcasts.stopped.lock().unwrap(), [channel.id]);
+}
+
+#[tokio::test]
 async fn a_question_opens_a_poll_that_ends_with_its_session() {
     let bench = bench().await;
     let journal = sessions_journal(&bench.control);
