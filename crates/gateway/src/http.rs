@@ -284,7 +284,8 @@ fn decode(
                 error.status = StatusCode::NOT_FOUND;
                 error
             })?;
-            let mut input = json_members(body)?;
+            // An invocation's body is the function's own: any JSON, or none; its module judges it.
+            let mut input = if operation == "Invoke" { Input::default() } else { json_members(body)? };
             input.0.extend(named.0);
             Ok((operation, input))
         }
@@ -322,7 +323,11 @@ fn json_members(body: &Bytes) -> Result<Input, ServiceError> {
     }
     match serde_json::from_slice(body) {
         Ok(Value::Object(members)) => Ok(Input(members)),
-        Ok(_) => Ok(Input::default()),
+        Ok(_) => Err(ServiceError::new(
+            "SerializationException",
+            StatusCode::BAD_REQUEST,
+            "the body is JSON, but not an object",
+        )),
         Err(error) => Err(ServiceError::new(
             "SerializationException",
             StatusCode::BAD_REQUEST,
