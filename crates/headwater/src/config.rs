@@ -334,7 +334,8 @@ impl Config {
         let address = |key| layers.parse(key, "ADDRESS:PORT, such as 127.0.0.1:8080", |v| v.parse().ok());
         let path = |key| layers.parse(key, "a path", |v| Some((!v.is_empty()).then(|| PathBuf::from(v))));
         let data = layers.parse("data", "a path, or $HOME must be set", |v| {
-            if v.is_empty() { default_data_folder() } else { Some(PathBuf::from(v)) }
+            // Absolute, because functions run in folders of their own.
+            if v.is_empty() { default_data_folder() } else { std::path::absolute(v).ok() }
         })?;
         Ok(Config {
             data,
@@ -455,6 +456,13 @@ mod tests {
         let layers = with_file("[live]\nreconnect_window_ms = 300001\n").unwrap();
         let error = Config::from_layers(&layers).unwrap_err().to_string();
         assert!(error.ends_with("live.reconnect_window_ms = \"300001\", expected milliseconds, 0-300000"), "{error}");
+    }
+
+    #[test]
+    fn the_data_folder_is_absolute() {
+        let mut layers = Layers::defaults();
+        layers.flag("data", Some("here".into())).unwrap();
+        assert_eq!(Config::from_layers(&layers).unwrap().data, std::env::current_dir().unwrap().join("here"));
     }
 
     #[test]
