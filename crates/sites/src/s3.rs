@@ -5,6 +5,7 @@
 //!
 //! Deliberate difference: who may read an object but not list its bucket gets 404, not 403, for a missing object.
 
+mod answers;
 mod checksum;
 mod convert;
 mod guard;
@@ -16,7 +17,7 @@ mod parts;
 use crate::Sites;
 use crate::access::Keys;
 use axum::body::Body;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use std::sync::Arc;
 
@@ -47,13 +48,11 @@ pub fn service(sites: Sites, keys: Arc<dyn Keys>) -> S3Service {
 pub async fn call(service: &S3Service, request: Request<Body>, request_id: &str) -> Response<Body> {
     let request = request.map(s3s::Body::http_body_unsync);
     let mut response = match service.call(request).await {
-        Ok(response) => response.map(Body::new),
+        Ok(response) => answers::mend(response),
         Err(error) => {
             let error: Box<dyn std::error::Error + Send + Sync> = error.into();
             tracing::error!(request_id, error = error.as_ref(), "an S3 request could not be answered");
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
+            answers::internal()
         }
     };
     if let Ok(id) = HeaderValue::from_str(request_id) {

@@ -29,12 +29,7 @@ pub(super) struct Caller {
 impl S3Auth for Face {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         let key = self.keys.access_key(access_key).await.map_err(internal)?;
-        let Some(key) = key else {
-            return Err(s3_error!(
-                InvalidAccessKeyId,
-                "The AWS Access Key Id you provided does not exist in our records."
-            ));
-        };
+        let key = key.ok_or_else(unknown_key)?;
         if key.expires_at.is_some_and(|end| end <= Timestamp::now()) {
             return Err(s3_error!(ExpiredToken, "The provided token has expired."));
         }
@@ -102,9 +97,7 @@ impl Face {
             None => Principal::Anonymous,
             Some(id) => {
                 let key = self.keys.access_key(&id).await.map_err(internal)?;
-                let Some(key) = key else {
-                    return Err(s3_error!(InvalidAccessKeyId));
-                };
+                let key = key.ok_or_else(unknown_key)?;
                 let shown = match (&key.session_token, &token) {
                     (Some(expected), Some(token)) => expected.matches(token),
                     (None, None) => true,
@@ -156,6 +149,10 @@ impl Caller {
         let request = Request { principal: &self.principal, account, action, resource, context: &self.context };
         evaluate(self.policies.iter(), &request)
     }
+}
+
+fn unknown_key() -> S3Error {
+    s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
 }
 
 pub(super) fn denied() -> S3Error {

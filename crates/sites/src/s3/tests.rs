@@ -293,3 +293,25 @@ async fn announced_checksums_are_verified_and_returned() {
     let response = call(&server.service, request, "request-1").await;
     assert_eq!(response.headers()["x-amz-checksum-crc32"], "NhCmhg==");
 }
+
+#[tokio::test]
+async fn every_error_has_a_sentence() {
+    let server = Server::new(json!([])).await;
+    server.place.bucket("films").await;
+    let long = format!("/films/{}", "k".repeat(1025));
+    let wrong = Who::Key("AKIAROOT", "another secret", None);
+    for (who, method, target, body, code) in [
+        (wrong, Method::GET, "/films", "", "SignatureDoesNotMatch"),
+        (ROOT, Method::PUT, "/Films_", "", "InvalidBucketName"),
+        (ROOT, Method::PUT, "/ab", "", "InvalidBucketName"),
+        (ROOT, Method::PUT, long.as_str(), "", "KeyTooLongError"),
+        (ROOT, Method::POST, "/films?delete", "no XML", "MalformedXML"),
+        (ROOT, Method::GET, "/films?encryption", "", "NotImplemented"),
+    ] {
+        let (status, text) = server.send(who, method, target, body).await;
+        assert!(status.is_client_error() || status == 501, "{target}: {status}");
+        assert!(text.contains(&format!("<Code>{code}</Code><Message>")), "{target}: {text}");
+        assert!(!text.contains("<Message></Message>"), "{target}: {text}");
+        assert_eq!(text.matches("<Message>").count(), 1, "{text}");
+    }
+}
