@@ -10,7 +10,7 @@ use headwater_model::bucket::{Object, PublicAccessBlock, Website};
 use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{self, ETag, ETagCondition, StreamingBlob};
-use s3s::{S3Error, S3ErrorCode, S3Response, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use std::collections::BTreeMap;
 
 /// Headers that are kept with an object and returned with it.
@@ -159,6 +159,30 @@ pub(super) fn only_null_version(version: Option<&str>) -> S3Result<()> {
         None | Some("null") => Ok(()),
         Some(_) => Err(s3_error!(NoSuchVersion, "The specified version does not exist.")),
     }
+}
+
+/// Access is a matter of policies: a request that asks for more with an ACL is refused, in place of an object that
+/// others cannot read although its owner was told so. `acl` is what a form's field says; signed addresses have it in
+/// their query.
+pub(super) fn only_owner<T>(req: &S3Request<T>, acl: Option<&str>) -> S3Result<()> {
+    let query = form_urlencoded::parse(req.uri.query().unwrap_or_default().as_bytes());
+    let query = query.map(|(name, value)| (name.to_ascii_lowercase(), value));
+    let headers = req.headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes())));
+    let field = acl.map(|acl| ("x-amz-acl".to_owned(), acl.into()));
+    for (name, value) in headers.chain(query).chain(field) {
+        let asked = match name.as_str() {
+            "x-amz-acl" => !matches!(value.as_ref(), "private" | "bucket-owner-full-control"),
+            other => other.starts_with("x-amz-grant-"),
+        };
+        if asked {
+            return Err(s3_error!(
+                NotImplemented,
+                "{name} asks for an ACL, which is not implemented: use a bucket policy to let others in. The ACLs \
+                 private and bucket-owner-full-control are accepted."
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// How keys are written in a listing.

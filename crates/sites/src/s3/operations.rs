@@ -3,7 +3,7 @@
 use super::checksum::{NAMES, Verifier};
 use super::convert::{
     access_block, access_block_output, body, conditions, done, etag, header, kept_headers, length, md5, metadata,
-    number, only_null_version, range, some, timestamp, website, website_output,
+    number, only_null_version, only_owner, range, some, timestamp, website, website_output,
 };
 use super::guard::{Caller, denied};
 use super::{Face, convert};
@@ -72,6 +72,7 @@ impl S3 for Face {
     }
 
     async fn create_bucket(&self, req: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
+        only_owner(&req, req.input.acl.as_ref().map(BucketCannedACL::as_str))?;
         let bucket = self.sites.create_bucket(CreateBucket { name: req.input.bucket, ..Default::default() }).await?;
         Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{}", bucket.name)) }))
     }
@@ -233,6 +234,7 @@ impl S3 for Face {
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        only_owner(&req, req.input.acl.as_ref().map(ObjectCannedACL::as_str))?;
         let verifier = Verifier::new(&req.headers, req.trailing_headers);
         let input = req.input;
         let put = PutObject {
@@ -377,6 +379,7 @@ impl S3 for Face {
     }
 
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+        only_owner(&req, req.input.acl.as_ref().map(ObjectCannedACL::as_str))?;
         let (bucket, key) = self.copy_source(&req, &req.input.copy_source).await?;
         let kept = kept_headers(&req.headers);
         let input = req.input;

@@ -3,7 +3,7 @@
 use super::Face;
 use super::checksum::{NAMES, Verifier};
 use super::convert::{
-    body, conditions, done, etag, kept_headers, length, limit, md5, metadata, number, some, timestamp,
+    body, conditions, done, etag, kept_headers, length, limit, md5, metadata, number, only_owner, some, timestamp,
 };
 use crate::conditions::ByteRange;
 use crate::objects::PutObject;
@@ -17,6 +17,7 @@ impl Face {
         &self,
         req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        only_owner(&req, req.input.acl.as_ref().map(ObjectCannedACL::as_str))?;
         let input = req.input;
         let put = PutObject {
             bucket: input.bucket,

@@ -74,15 +74,30 @@ impl Server {
     }
 
     async fn send(&self, who: Who, method: Method, target: &str, body: &str) -> (StatusCode, String) {
+        self.send_with(&[], who, method, target, body).await
+    }
+
+    /// Sends a request with more headers, which are signed.
+    async fn send_with(
+        &self,
+        headers: &[(&'static str, &str)],
+        who: Who,
+        method: Method,
+        target: &str,
+        body: &str,
+    ) -> (StatusCode, String) {
         let mut request = Request::builder()
             .method(method)
             .uri(target)
             .header("host", "127.0.0.1:4566")
-            .header("content-length", body.len())
-            .body(Body::from(body.to_owned()))
-            .unwrap();
+            .header("content-length", body.len());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Body::from(body.to_owned())).unwrap();
         if let Who::Key(id, secret, token) = who {
-            sign(&mut request, id, secret, token);
+            let more: Vec<&'static str> = headers.iter().map(|(name, _)| *name).collect();
+            sign_with(&mut request, &more, id, secret, token);
         }
         let response = call(&self.service, request, "request-1").await;
         assert_eq!(response.headers()["x-amz-request-id"], "request-1");
@@ -105,6 +120,11 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
 
 /// Signature Version 4 with an unsigned payload. Source: S3 API reference, "Signature Calculations".
 fn sign(request: &mut Request<Body>, id: &str, secret: &str, token: Option<&str>) {
+    sign_with(request, &[], id, secret, token);
+}
+
+/// Signs more headers too.
+fn sign_with(request: &mut Request<Body>, more: &[&'static str], id: &str, secret: &str, token: Option<&str>) {
     let now = Timestamp::now().iso_seconds().replace(['-', ':'], "");
     let date = &now[..8];
     let scope = format!("{date}/us-east-1/s3/aws4_request");
@@ -116,6 +136,8 @@ fn sign(request: &mut Request<Body>, id: &str, secret: &str, token: Option<&str>
         headers.insert("x-amz-security-token", token.parse().unwrap());
         signed.push("x-amz-security-token");
     }
+    signed.extend(more);
+    signed.sort_unstable();
     let mut query: Vec<String> = request.uri().query().unwrap_or_default().split('&').map(str::to_owned).collect();
     for pair in query.iter_mut().filter(|pair| !pair.is_empty() && !pair.contains('=')) {
         pair.push('=');
@@ -314,4 +336,34 @@ async fn every_error_has_a_sentence() {
         assert!(!text.contains("<Message></Message>"), "{target}: {text}");
         assert_eq!(text.matches("<Message>").count(), 1, "{text}");
     }
+}
+
+#[tokio::test]
+async fn an_acl_that_would_let_others_in_is_refused() {
+    let server = Server::new(json!([])).await;
+    server.place.bucket("films").await;
+    server.place.put("films", "a", "text").await;
+    for (method, target, source) in [
+        (Method::PUT, "/other", None),
+        (Method::PUT, "/films/b", None),
+        (Method::PUT, "/films/c", Some("/films/a")),
+        (Method::POST, "/films/d?uploads", None),
+    ] {
+        let send = async |name: &'static str, value: &str| {
+            let mut headers = vec![(name, value)];
+            headers.extend(source.map(|source| ("x-amz-copy-source", source)));
+            server.send_with(&headers, ROOT, method.clone(), target, "").await
+        };
+        for (name, value) in [("x-amz-acl", "public-read"), ("x-amz-acl", "odd"), ("x-amz-grant-read", "id=\"1\"")] {
+            let (status, text) = send(name, value).await;
+            assert_eq!(status, 501, "{target} {name}: {text}");
+            assert!(text.contains("<Code>NotImplemented</Code>") && text.contains("bucket policy"), "{text}");
+        }
+        let there = server.send(ROOT, Method::HEAD, target.split('?').next().unwrap(), "").await;
+        assert_eq!(there.0, 404, "nothing was made at {target}");
+        let acl = if target == "/films/b" { "bucket-owner-full-control" } else { "private" };
+        let (status, text) = send("x-amz-acl", acl).await;
+        assert_eq!(status, 200, "{target}: {text}");
+    }
+    assert_eq!(server.send(ROOT, Method::PUT, "/films/e?X-Amz-Acl=public-read", "").await.0, 501);
 }
