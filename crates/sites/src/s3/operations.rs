@@ -1,5 +1,6 @@
 //! The operations of the protocol, each a call of ours between two conversions.
 
+use super::answers::is_xml;
 use super::checksum::{NAMES, Verifier};
 use super::convert::{
     access_block, access_block_output, body, conditions, done, etag, header, kept_headers, length, md5, metadata,
@@ -352,6 +353,13 @@ impl S3 for Face {
         // What the protocol allows.
         if delete.objects.len() > 1000 {
             return Err(s3_error!(MalformedXML, "at most 1000 keys"));
+        }
+        // XML has no form for such a key, so the answer could not tell what became of it. Refused before any is deleted.
+        if delete.objects.iter().any(|object| !object.key.chars().all(is_xml)) {
+            return Err(s3_error!(
+                MalformedXML,
+                "A key has a character that XML 1.0 cannot hold; delete that object with DeleteObject."
+            ));
         }
         self.sites.bucket(&bucket).await?;
         let quiet = delete.quiet.unwrap_or_default();

@@ -367,3 +367,32 @@ async fn an_acl_that_would_let_others_in_is_refused() {
     }
     assert_eq!(server.send(ROOT, Method::PUT, "/films/e?X-Amz-Acl=public-read", "").await.0, 501);
 }
+
+#[tokio::test]
+async fn a_multi_object_delete_tells_what_became_of_each_key_or_deletes_none() {
+    let server = Server::new(json!([])).await;
+    server.place.bucket("films").await;
+    let delete = |keys: [&str; 2]| {
+        let objects: String = keys.iter().map(|key| format!("<Object><Key>{key}</Key></Object>")).collect();
+        format!("<Delete>{objects}</Delete>")
+    };
+    for key in ["a\u{1}b", "a\u{b}b", "\u{fffe}", "a&#1;b"] {
+        server.place.put("films", "plain", "text").await;
+        let refused = server.code(ROOT, Method::POST, "/films?delete", &delete(["plain", key])).await;
+        assert_eq!(refused, (400, "MalformedXML".into()), "{key:?}");
+        assert_eq!(server.send(ROOT, Method::GET, "/films/plain", "").await.0, 200, "{key:?} deleted the other");
+    }
+    for key in ["cr&#13;x", "cr&#xD;x", "cr\rx"] {
+        server.place.put("films", "cr\rx", "text").await;
+        let (status, text) = server.send(ROOT, Method::POST, "/films?delete", &delete(["plain", key])).await;
+        assert_eq!(status, 200, "{text}");
+        assert!(text.contains("<Deleted><Key>cr&#13;x</Key></Deleted>"), "{text}");
+        assert_eq!(server.send(ROOT, Method::GET, "/films/cr%0Dx", "").await.0, 404);
+    }
+    assert_eq!(server.send(ROOT, Method::PUT, "/films/a%01b", "text").await.0, 200);
+    let (_, listing) = server.send(ROOT, Method::GET, "/films", "").await;
+    assert!(listing.contains("<Key>a\u{fffd}b</Key>"), "a parser takes it: {listing}");
+    let (_, listing) = server.send(ROOT, Method::GET, "/films?encoding-type=url", "").await;
+    assert!(listing.contains("<Key>a%01b</Key>"), "{listing}");
+    assert_eq!(server.send(ROOT, Method::DELETE, "/films/a%01b", "").await.0, 204);
+}
