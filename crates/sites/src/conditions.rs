@@ -41,12 +41,15 @@ pub enum ByteRange {
 impl ByteRange {
     /// Reads `bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-COUNT`. Several ranges, other units and nonsense are `None`:
     /// such a header is ignored.
+    /// A number too large for us is past the end of every object, so it is the largest one.
     pub fn parse(header: &str) -> Option<ByteRange> {
-        let (first, last) = header.trim().strip_prefix("bytes=")?.split_once('-')?;
+        let (unit, range) = header.trim().split_once('=')?;
+        // RFC 9110 "Range Units": their names have no case.
+        let (first, last) = range.split_once('-').filter(|_| unit.eq_ignore_ascii_case("bytes"))?;
         let number = |text: &str| {
             let text = text.trim();
             // `parse` would take a sign.
-            if text.bytes().all(|b| b.is_ascii_digit()) { text.parse::<u64>().ok() } else { None }
+            text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().unwrap_or(u64::MAX))
         };
         match (first.trim().is_empty(), last.trim().is_empty()) {
             (true, true) => None,

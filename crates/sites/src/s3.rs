@@ -13,6 +13,7 @@ mod host;
 mod listings;
 mod operations;
 mod parts;
+mod ranges;
 
 use crate::Sites;
 use crate::access::Keys;
@@ -33,11 +34,18 @@ struct Face {
 /// The S3 protocol over these sites. The service is cheap to clone; [`call`] is the way to use it.
 pub fn service(sites: Sites, keys: Arc<dyn Keys>) -> S3Service {
     let face = Face { sites, keys };
+    let service = builder(face.clone()).build();
+    let mut builder = builder(face);
+    builder.set_route(ranges::Ranges { service });
+    builder.build()
+}
+
+fn builder(face: Face) -> S3ServiceBuilder {
     let mut builder = S3ServiceBuilder::new(face.clone());
     builder.set_auth(face.clone());
     builder.set_access(face);
     builder.set_host(host::Hosts);
-    builder.build()
+    builder
 }
 
 /// Answers a request. Put [`axum::extract::ConnectInfo`] into its extensions, so that policies can look at the

@@ -1,17 +1,22 @@
-//! What `s3s` answers, mended: an error without a sentence gets one, and XML holds only characters that it can.
+//! What `s3s` answers, mended: an error without a sentence gets one, XML holds only characters that it can, and the head
+//! of a part is a 206.
 //!
 //! Deliberate difference: S3 writes a reference such as `&#x1;` for a key's character that XML 1.0 has no place for, and
 //! no parser takes it. Such a character is U+FFFD here; `encoding-type=url` lists it as it is.
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// Mends an answer. Bytes of objects are streams, and pass: only what `s3s` holds in memory is looked at.
-pub(super) fn mend(response: Response<s3s::Body>) -> Response<Body> {
+pub(super) fn mend(mut response: Response<s3s::Body>) -> Response<Body> {
+    // `s3s` does so for GetObject, and leaves HeadObject at 200.
+    if response.status() == StatusCode::OK && response.headers().contains_key(CONTENT_RANGE) {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
     let failed = response.status().is_client_error() || response.status().is_server_error();
     let xml = failed || response.headers().get(CONTENT_TYPE).is_some_and(|value| value == XML);
     let text = if xml { response.body().bytes() } else { None };
@@ -28,6 +33,11 @@ pub(super) fn mend(response: Response<s3s::Body>) -> Response<Body> {
     parts.headers.entry(CONTENT_TYPE).or_insert(XML);
     Response::from_parts(parts, Body::from(Bytes::from(text)))
 }
+
+/// `s3s` could not make an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("an answer of the protocol")]
+pub(super) struct InternalFailure(#[source] pub(super) Box<dyn std::error::Error + Send + Sync>);
 
 /// The answer to what could not even be refused.
 pub(super) fn internal() -> Response<Body> {

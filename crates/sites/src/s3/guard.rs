@@ -25,6 +25,10 @@ pub(super) struct Caller {
     context: Context,
 }
 
+/// A request's extension: the access key of a signature that was verified before the request came here without it.
+#[derive(Clone)]
+pub(super) struct SignedBy(pub(super) String);
+
 #[async_trait::async_trait]
 impl S3Auth for Face {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
@@ -89,6 +93,7 @@ impl Face {
             cx.headers().get(TOKEN).and_then(|value| value.to_str().ok()).or(parameter(TOKEN)).map(String::from);
         let access_key = cx.credentials().map(|credentials| credentials.access_key.clone());
         let extensions = cx.extensions_mut();
+        let access_key = access_key.or_else(|| extensions.get::<SignedBy>().map(|key| key.0.clone()));
         if let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() {
             context.add("aws:SourceIp", peer.ip().to_canonical().to_string());
         }

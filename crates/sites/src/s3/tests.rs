@@ -396,3 +396,48 @@ async fn a_multi_object_delete_tells_what_became_of_each_key_or_deletes_none() {
     assert!(listing.contains("<Key>a%01b</Key>"), "{listing}");
     assert_eq!(server.send(ROOT, Method::DELETE, "/films/a%01b", "").await.0, 204);
 }
+
+#[tokio::test]
+async fn a_range_that_says_nothing_is_ignored_and_a_long_number_is_past_the_end() {
+    let server = Server::new(json!([])).await;
+    server.place.bucket("films").await;
+    server.place.put("films", "a", "0123456789").await;
+    for (range, status, body) in [
+        ("bytes=2-4", 206, "234"),
+        ("foo=1", 200, "0123456789"),
+        ("bytes=5-2", 200, "0123456789"),
+        ("bytes=0-1,3-4", 200, "0123456789"),
+        ("bytes=8-99999999999999999999999", 206, "89"),
+        ("bytes=-99999999999999999999999", 206, "0123456789"),
+        ("bytes=99999999999999999999999-", 416, "InvalidRange"),
+        ("bytes=9223372036854775808-", 416, "InvalidRange"),
+    ] {
+        let (got, text) = server.send_with(&[("range", range)], ROOT, Method::GET, "/films/a", "").await;
+        assert_eq!(got.as_u16(), status, "{range}: {text}");
+        assert!(if status == 416 { text.contains(body) } else { text == body }, "{range}: {text}");
+        let (got, _) = server.send_with(&[("range", range)], ROOT, Method::HEAD, "/films/a", "").await;
+        assert_eq!(got.as_u16(), status, "HEAD with {range}");
+    }
+}
+
+#[tokio::test]
+async fn a_range_to_be_ignored_does_not_get_around_signatures_and_policies() {
+    let server = Server::new(json!([
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::films/mine"}
+    ]))
+    .await;
+    server.place.bucket("films").await;
+    server.place.put("films", "mine", "text").await;
+    server.place.put("films", "yours", "text").await;
+    for (who, target, status) in [
+        (ROLE, "/films/mine", 200),
+        (ROLE, "/films/yours", 403),
+        (Who::Nobody, "/films/mine", 403),
+        (Who::Key("AKIAROOT", "another secret", None), "/films/mine", 403),
+        (Who::Key("ASIAROLE", SECRET, None), "/films/mine", 400),
+        (Who::Key("ASIAPAST", SECRET, Some(TOKEN)), "/films/mine", 400),
+    ] {
+        let (got, text) = server.send_with(&[("range", "foo=1")], who, Method::GET, target, "").await;
+        assert_eq!(got.as_u16(), status, "{target}: {text}");
+    }
+}
