@@ -163,6 +163,24 @@ fn sign_with(request: &mut Request<Body>, more: &[&'static str], id: &str, secre
     request.headers_mut().insert("authorization", value.parse().unwrap());
 }
 
+/// The query of a signed address. Source: S3 API reference, "Authenticating Requests: Using Query Parameters".
+fn presign(path: &str, id: &str, secret: &str, token: &str) -> String {
+    let now = Timestamp::now().iso_seconds().replace(['-', ':'], "");
+    let date = &now[..8];
+    let query = format!(
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={id}%2F{date}%2Fus-east-1%2Fs3%2Faws4_request\
+         &X-Amz-Date={now}&X-Amz-Expires=60&X-Amz-Security-Token={}&X-Amz-SignedHeaders=host",
+        token.replace(' ', "%20"),
+    );
+    let canonical = format!("GET\n{path}\n{query}\nhost:127.0.0.1:4566\n\nhost\nUNSIGNED-PAYLOAD");
+    let scope = format!("{date}/us-east-1/s3/aws4_request");
+    let text = format!("AWS4-HMAC-SHA256\n{now}\n{scope}\n{}", hex::encode(Sha256::digest(canonical)));
+    let key = ["us-east-1", "s3", "aws4_request"]
+        .iter()
+        .fold(hmac(format!("AWS4{secret}").as_bytes(), date), |key, part| hmac(&key, part));
+    format!("{path}?{query}&X-Amz-Signature={}", hex::encode(hmac(&key, &text)))
+}
+
 fn statement(effect: &str, action: &str, resource: &str) -> Value {
     json!({"Effect": effect, "Principal": "*", "Action": action, "Resource": resource})
 }
@@ -440,4 +458,26 @@ async fn a_range_to_be_ignored_does_not_get_around_signatures_and_policies() {
         let (got, text) = server.send_with(&[("range", "foo=1")], who, Method::GET, target, "").await;
         assert_eq!(got.as_u16(), status, "{target}: {text}");
     }
+    for (path, secret, token, status) in [
+        ("/films/mine", SECRET, TOKEN, 200),
+        ("/films/yours", SECRET, TOKEN, 403),
+        ("/films/mine", "another secret", TOKEN, 403),
+        ("/films/mine", SECRET, "another token", 400),
+    ] {
+        let target = presign(path, "ASIAROLE", secret, token);
+        for headers in [&[][..], &[("range", "foo=1")], &[("range", "bytes=0-1,3-4")]] {
+            let (got, text) = server.send_with(headers, Who::Nobody, Method::GET, &target, "").await;
+            assert_eq!(got.as_u16(), status, "{target} with {headers:?}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_xml_comes_back_as_it_was_put() {
+    let server = Server::new(json!([])).await;
+    server.place.bucket("films").await;
+    let headers = [("content-type", "application/xml")];
+    let text = "<Error>a\r\u{1}</Error>";
+    assert_eq!(server.send_with(&headers, ROOT, Method::PUT, "/films/a.xml", text).await.0, 200);
+    assert_eq!(server.send(ROOT, Method::GET, "/films/a.xml", "").await, (StatusCode::OK, text.into()));
 }
