@@ -31,6 +31,9 @@ const SEI_UUID: [u8; 16] = *b"\x7a\x31\xc2\x5d\x90\x4e\x4b\x1f\xa6\xd8\x3c\x55\x
 /// Streams settle for so long before the window begins.
 const SETTLE: Duration = Duration::from_secs(6);
 
+/// Channels of one stack.
+const CHANNELS_A_STACK: usize = 100;
+
 /// When frame number N of the watched stream was sent.
 type Sent = Arc<Mutex<HashMap<u64, Instant>>>;
 
@@ -122,20 +125,27 @@ fn static_files(folder: PathBuf) -> String {
 }
 
 async fn ingest(server: &Server, folder: &Path, clip: &Arc<Vec<Tag>>, clip_ms: u32, streams: usize, seconds: u64) {
-    let template = folder.join("channels.yaml");
-    std::fs::write(&template, channels(streams)).unwrap();
-    server.cli(folder, &["deploy".into(), template.display().to_string(), "--stack-name".into(), "load".into()]);
-    let text = server.cli(folder, &["outputs".into(), "load".into(), "--json".into()]);
-    let outputs: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let output = |key: String| {
-        let list = outputs.as_array().unwrap();
-        list.iter().find(|o| o["key"] == key).unwrap()["value"].as_str().unwrap().to_string()
-    };
+    // A template may have 200 outputs, and each channel has two.
+    let mut addresses = Vec::new();
+    for first in (0..streams).step_by(CHANNELS_A_STACK) {
+        let count = CHANNELS_A_STACK.min(streams - first);
+        let template = folder.join("channels.yaml");
+        std::fs::write(&template, channels(count)).unwrap();
+        let stack = format!("load{first}");
+        server.cli(folder, &["deploy".into(), template.display().to_string(), "--stack-name".into(), stack.clone()]);
+        let text = server.cli(folder, &["outputs".into(), stack, "--json".into()]);
+        let outputs: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let output = |key: String| {
+            let list = outputs.as_array().unwrap();
+            list.iter().find(|o| o["key"] == key).unwrap()["value"].as_str().unwrap().to_string()
+        };
+        addresses.extend((0..count).map(|n| (output(format!("Key{n}")), output(format!("Url{n}")))));
+    }
     let idle_kb = server.memory_kb();
     let sent: Sent = Arc::default();
     let mut publishers = tokio::task::JoinSet::new();
-    for n in 0..streams {
-        let key = output(format!("Key{n}"));
+    for (n, (key, _)) in addresses.iter().enumerate() {
+        let key = key.clone();
         let sent = (n == 0).then(|| Arc::clone(&sent));
         // Encoders do not beat in step.
         let offset = Duration::from_millis((n as u64 * 37) % 1000);
@@ -143,7 +153,7 @@ async fn ingest(server: &Server, folder: &Path, clip: &Arc<Vec<Tag>>, clip_ms: u
     }
     tokio::time::sleep(SETTLE).await;
     let viewer =
-        tokio::spawn(view(output("Url0".into()), server.web_port, Arc::clone(&sent), Duration::from_secs(seconds)));
+        tokio::spawn(view(addresses[0].1.clone(), server.web_port, Arc::clone(&sent), Duration::from_secs(seconds)));
     let (cpu_before, began) = (server.cpu(), Instant::now());
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     let (cpu, window) = (server.cpu() - cpu_before, began.elapsed());
