@@ -2,19 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
-use async_trait::async_trait;
+mod support;
+
 use headwater_edge::{Channels, State, router};
 use headwater_hls::lint::{Linter, ReadPlaylist, Severity, across, read};
 use headwater_hls::{Delta, playlist};
-use headwater_ingest::{Directory, Limits, Refusal, Transport, serve_rtmp};
+use headwater_ingest::{Directory, Limits, serve_rtmp};
 use headwater_live::ladder::{self, Encoder};
-use headwater_live::{Hub, Journal, JournalError, LadderState, LiveStream, Options, SessionEvent};
+use headwater_live::{Hub, Journal, LadderState, LiveStream, Options};
 use headwater_model::ivs::Channel;
 use headwater_model::{Realm, Timestamp};
-use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
+use support::Site;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
@@ -22,29 +23,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(25);
-
-struct Site(Channel);
-
-#[async_trait]
-impl Directory for Site {
-    async fn resolve(&self, _: &str, _: Transport, _: SocketAddr) -> Result<Channel, Refusal> {
-        Ok(self.0.clone())
-    }
-}
-
-#[async_trait]
-impl Channels for Site {
-    async fn channel(&self, id: &str) -> Option<Channel> {
-        (id == self.0.id).then(|| self.0.clone())
-    }
-}
-
-#[async_trait]
-impl Journal for Site {
-    async fn record(&self, _: SessionEvent) -> Result<(), JournalError> {
-        Ok(())
-    }
-}
 
 /// A server with one channel, and somebody who publishes.
 struct Stage {
