@@ -12,6 +12,17 @@ as_root() {
   else say "This needs root and there is no sudo. Run as root: $*"; exit 69; fi
 }
 
+require_disk() { # GIGABYTES: free space here and for temporary files; linkers die of a full disk with a bare signal
+  local folder free
+  for folder in . "${TMPDIR:-/tmp}"; do
+    free=$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1048576) }')
+    if [ "$free" -lt "$1" ]; then
+      say "Only $free GB are free on the disk of $(cd "$folder" && pwd); at least $1 GB are needed. Free some, then run this again."
+      exit 74
+    fi
+  done
+}
+
 install_packages() { # PACKAGE...
   local missing=() package
   if ! command -v dpkg-query >/dev/null; then
