@@ -4,12 +4,17 @@
 //! |---|---|
 //! | [`plan`] | which renditions a channel has |
 //! | `command` | the encoder's command line |
-//! | `process` | the encoder's life: started, fed, read, restarted, shed |
+//! | `process` | the encoder's life: started, restarted, shed |
+//! | `child` | its process: how it is started, limited and listened to |
+//! | `feed`, `output` | its input and its output |
 //!
 //! The session hands over its access units, on its own timeline, and gets those of the renditions back. Nothing here makes the source wait:
 //! what does not fit into the queue is dropped up to the next keyframe, and counted.
 
+mod child;
 mod command;
+mod feed;
+mod output;
 pub mod plan;
 mod process;
 

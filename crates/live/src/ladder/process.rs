@@ -1,21 +1,17 @@
-//! The encoder's life: started, fed, read, restarted, shed.
+//! The encoder's life: started, restarted, shed.
 
+use super::child::{listen, spawn};
 use super::command::Job;
+use super::feed::feed;
+use super::output::Reader;
 use super::plan::Plan;
 use super::{Feed, Made, Options};
-use bytes::Bytes;
-use headwater_media::flv::mux;
-use headwater_media::fmp4::demux::{self, Demuxer, Item};
-use headwater_media::{AccessUnit, Keyframe, Timescale, Track, TrackKind};
-use rustix::process::{Pid, Resource, Rlimit};
+use headwater_media::{AccessUnit, Keyframe, Track, TrackKind};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -26,39 +22,27 @@ const RESTART_AFTER_MAX: Duration = Duration::from_secs(15);
 const WELL_AFTER: Duration = Duration::from_secs(10);
 /// An encoder that made nothing so many times is not tried again in this session.
 const FRUITLESS_MAX: u32 = 6;
-/// How long a new encoder has to catch up before it is judged, and how long it must be behind.
-const CATCH_UP: Duration = Duration::from_secs(6);
-const BEHIND_FOR: Duration = Duration::from_secs(3);
 /// Where an encoder's clock begins: sound that it makes begins a little before its input.
 const LEAD_MS: i64 = 1_000;
-/// FLV's milliseconds wrap after 24.8 days; the encoder is begun anew before.
-const LIFE_MAX_MS: i64 = 20 * 86_400_000;
-/// Bytes read from the pipe at once.
-const CHUNK: usize = 64 * 1024;
-/// Bytes of the encoder's last words that are kept for the log.
-const WORDS_MAX: usize = 600;
 /// Blocks of sound before the first keyframe that wait for the encoder: more than it is delayed by. Full: the oldest leaves.
 const EARLY_MAX: usize = 4;
-/// Address space, and the size of a file that it may write.
-const MEMORY_MAX: u64 = 4 * 1024 * 1024 * 1024;
-const NICENESS: i32 = 5;
 
 pub(super) struct Runner {
     options: Options,
     plan: Plan,
-    source_rate_millis: u32,
-    fed: mpsc::Receiver<Feed>,
+    pub(super) source_rate_millis: u32,
+    pub(super) fed: mpsc::Receiver<Feed>,
     give: mpsc::Sender<Made>,
     /// Presentation time of the newest picture of the source.
     newest: Arc<AtomicI64>,
     video: Option<Track>,
-    audio: Option<Track>,
+    pub(super) audio: Option<Track>,
     shed: usize,
 }
 
 /// How an encoder ended.
 #[derive(Debug)]
-enum Ended {
+pub(super) enum Ended {
     /// The session is over.
     Over,
     /// It is to begin anew at the next keyframe: it lived its time, or the source changed.
@@ -139,7 +123,7 @@ impl Runner {
     }
 
     /// Whether the track was another one.
-    fn configure(&mut self, track: Track) -> bool {
+    pub(super) fn configure(&mut self, track: Track) -> bool {
         let slot = match track.kind {
             TrackKind::Video => &mut self.video,
             TrackKind::Audio => &mut self.audio,
@@ -232,194 +216,4 @@ impl Runner {
         };
         (ended, reader.made)
     }
-}
-
-fn spawn(options: &Options, job: &Job<'_>) -> std::io::Result<Child> {
-    let mut command = Command::new(&options.ffmpeg);
-    command.args(job.arguments(options)).env_clear().current_dir("/").kill_on_drop(true);
-    // It needs the way to its libraries and drivers, and nothing else that we know.
-    for name in ["PATH", "LD_LIBRARY_PATH", "LIBVA_DRIVER_NAME", "CUDA_VISIBLE_DEVICES"] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
-        limit(pid, options);
-    }
-    Ok(child)
-}
-
-/// What strangers sent is decoded there: it may write no files, take no more memory than it needs, and stands back behind the rest.
-fn limit(pid: Pid, options: &Options) {
-    let mut limits = vec![(Resource::Fsize, 0), (Resource::Core, 0), (Resource::Nofile, 64)];
-    if options.encoder == super::Encoder::X264 {
-        // Graphics drivers map far more than they use.
-        limits.push((Resource::As, MEMORY_MAX));
-    }
-    for (resource, most) in limits {
-        let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        if let Err(error) = rustix::process::prlimit(Some(pid), resource, limit) {
-            tracing::warn!(error = &error as &dyn std::error::Error, ?resource, "encoder has no limit");
-        }
-    }
-    if let Err(error) = rustix::process::setpriority_process(Some(pid), NICENESS) {
-        tracing::debug!(error = &error as &dyn std::error::Error, "encoder keeps its priority");
-    }
-}
-
-/// Writes what the session hands over to the encoder's input.
-async fn feed(
-    runner: &mut Runner,
-    mut stdin: ChildStdin,
-    video: Track,
-    first: VecDeque<AccessUnit>,
-    base_ms: i64,
-) -> Ended {
-    let mut audio = runner.audio.clone();
-    let mut tags = vec![Bytes::from_static(mux::FILE_HEADER)];
-    tags.extend(mux::frame_rate_tag(runner.source_rate_millis));
-    tags.extend(mux::config_tag(&video));
-    tags.extend(audio.iter().flat_map(mux::config_tag));
-    let mut units = first;
-    loop {
-        for unit in units.drain(..) {
-            match (unit.kind, &audio) {
-                (TrackKind::Video, _) => tags.extend(mux::unit_tag(&video, &unit, base_ms)),
-                (TrackKind::Audio, Some(audio)) => tags.extend(mux::unit_tag(audio, &unit, base_ms)),
-                (TrackKind::Audio, None) => {}
-            }
-        }
-        let bytes: Vec<u8> = tags.concat();
-        tags.clear();
-        if let Err(error) = stdin.write_all(&bytes).await {
-            return Ended::Failed(format!("its input is closed: {error}"));
-        }
-        match runner.fed.recv().await {
-            None => return Ended::Over,
-            Some(Feed::Track(track)) => {
-                let kind = track.kind;
-                let known = match kind {
-                    TrackKind::Video => Some(&video),
-                    TrackKind::Audio => audio.as_ref(),
-                };
-                let same = known == Some(&track);
-                runner.configure(track);
-                if !same && (kind == TrackKind::Video || audio.is_some()) {
-                    return Ended::Anew;
-                }
-                audio = runner.audio.clone();
-                if !same {
-                    tags.extend(audio.iter().flat_map(mux::config_tag));
-                }
-            }
-            Some(Feed::Unit(unit)) => {
-                let late = video.timescale.ms_of_ticks(unit.dts) - base_ms > LIFE_MAX_MS;
-                if late && unit.kind == TrackKind::Video && unit.keyframe == Keyframe::Yes {
-                    return Ended::Anew;
-                }
-                units.push_back(unit);
-            }
-        }
-    }
-}
-
-/// Keeps the encoder's last words.
-async fn listen(mut stderr: ChildStderr, words: &mut String) {
-    let mut buffer = [0; 512];
-    while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
-        let text = String::from_utf8_lossy(&buffer[..count]);
-        tracing::debug!(said = %text.trim().escape_debug(), "encoder");
-        words.push_str(&text);
-        if words.len() > WORDS_MAX {
-            let mut cut = words.len() - WORDS_MAX;
-            while !words.is_char_boundary(cut) {
-                cut += 1;
-            }
-            words.drain(..cut);
-        }
-    }
-}
-
-struct Reader {
-    give: mpsc::Sender<Made>,
-    tracks: Vec<Vec<usize>>,
-    base_ms: i64,
-    /// The tracks' timescales.
-    scales: Vec<Timescale>,
-    newest_in: Arc<AtomicI64>,
-    began: Instant,
-    behind_since: Option<Instant>,
-    behind_max_ms: i64,
-    made: bool,
-}
-
-impl Reader {
-    /// Reads what the encoder makes, until it fails or falls behind.
-    async fn read(&mut self, mut stdout: ChildStdout) -> Ended {
-        let mut demuxer = Demuxer::new();
-        let mut buffer = vec![0; CHUNK];
-        loop {
-            let items = match stdout.read(&mut buffer).await {
-                Ok(0) => return Ended::Failed("it ended".into()),
-                Ok(count) => demuxer.push(&buffer[..count]),
-                Err(error) => return Ended::Failed(format!("its output is closed: {error}")),
-            };
-            match items {
-                Ok(items) => {
-                    for item in items {
-                        if let Some(ended) = self.pass_on(item).await {
-                            return ended;
-                        }
-                    }
-                }
-                Err(error) => return Ended::Failed(unreadable(&error)),
-            }
-        }
-    }
-
-    async fn pass_on(&mut self, item: Item) -> Option<Ended> {
-        let index = match &item {
-            Item::Track(index, _) | Item::Unit(index, _) => *index,
-        };
-        if let Item::Track(_, track) = &item {
-            self.scales.push(track.timescale);
-        }
-        let users = self.tracks.get(index).cloned().unwrap_or_default();
-        for rendition in users {
-            let made = match &item {
-                Item::Track(_, track) => Made::Track(rendition, track.clone()),
-                Item::Unit(_, unit) => Made::Unit(rendition, self.on_the_timeline(index, unit)),
-            };
-            if self.give.send(made).await.is_err() {
-                return Some(Ended::Over);
-            }
-        }
-        let Item::Unit(_, unit) = item else { return None };
-        self.made = true;
-        (unit.kind == TrackKind::Video && self.is_behind(&unit)).then_some(Ended::Behind)
-    }
-
-    /// The encoder's clock begins anew with each encoder.
-    fn on_the_timeline(&self, index: usize, unit: &AccessUnit) -> AccessUnit {
-        let ticks = self.scales.get(index).map_or(0, |scale| scale.ticks_of_ms(self.base_ms));
-        AccessUnit { dts: unit.dts.saturating_add(ticks), pts: unit.pts.saturating_add(ticks), ..unit.clone() }
-    }
-
-    /// Whether the encoder has been too far behind its input for too long.
-    fn is_behind(&mut self, unit: &AccessUnit) -> bool {
-        let now = Instant::now();
-        let newest = self.newest_in.load(Ordering::Relaxed) / 90;
-        let lag_ms = newest - (unit.pts / 90 + self.base_ms);
-        if lag_ms <= self.behind_max_ms || now - self.began < CATCH_UP {
-            self.behind_since = None;
-            return false;
-        }
-        let since = *self.behind_since.get_or_insert(now);
-        now - since >= BEHIND_FOR
-    }
-}
-
-fn unreadable(error: &demux::Error) -> String {
-    format!("its output cannot be read: {error}")
 }
