@@ -15,14 +15,15 @@ import {
   type Quality,
   type TextTrack,
 } from "./api";
-import { CueTimeline, type TimedCue } from "./cues";
-import type { Engine, EngineNews, EngineOptions, Failure, LiveEdge } from "./engine";
+import { CueClock } from "./cue-clock";
+import type { TimedCue } from "./cues";
+import { EdgeKeeper } from "./edge-keeper";
+import { Element } from "./element";
+import type { Engine, EngineNews, EngineOptions, Failure } from "./engine";
 import { Listeners, type Listener } from "./events";
-import { LatencyHold } from "./latency";
 import type { Probe } from "./probe";
 import { QualityLimits } from "./limits";
 import { Recovery, type Timers } from "./recovery";
-import { Stall } from "./stall";
 
 /** What a player is made of; tests hand in their own. */
 export interface Parts {
@@ -36,8 +37,6 @@ export interface Parts {
 
 /** Latency is looked at as often as a media element tells the time. */
 const TICK_MS = 250;
-/** A live stream this far behind its edge was wound back on purpose. */
-const DVR_S = 8;
 /** An engine that asks for nothing for this long has given up; a held-back playlist is asked for again well within it. */
 const QUIET_MS_MAX = 20_000;
 /** A difference of clocks beyond this is a wrong clock on one side, not latency. */
@@ -48,12 +47,11 @@ export class MediaPlayer {
   readonly #parts: Parts;
   readonly #listeners = new Listeners();
   readonly #recovery: Recovery;
-  readonly #cues: CueTimeline;
-  readonly #hold = new LatencyHold();
+  readonly #element: Element;
+  readonly #cues: CueClock;
+  readonly #edge: EdgeKeeper;
   readonly #watch: boolean;
   readonly #limits: QualityLimits;
-  #video: HTMLVideoElement;
-  #undoVideo = new AbortController();
   #engine: Engine | undefined;
   #url: string | undefined;
   #state: PlayerState = PlayerState.IDLE;
@@ -64,19 +62,13 @@ export class MediaPlayer {
   #autoplay = false;
   #lowLatency = true;
   #rebufferToLive = false;
-  #followsEdge = true;
   #rate = 1;
-  #volume = 1;
-  #muted = false;
-  #initialBuffer = 0;
   #credentials: RequestCredentials = "same-origin";
   #logLevel: LogLevel;
   #session: string | undefined;
   #syncSecond = 0;
-  readonly #stall = new Stall();
   #playlistFinished = false;
   #ticker: number | undefined;
-  #cueTimer: number | undefined;
   #deleted = false;
 
   constructor(config: PlayerConfig, parts: Parts) {
@@ -84,7 +76,12 @@ export class MediaPlayer {
     this.#watch = config.watch ?? false;
     this.#limits = new QualityLimits(config.isQualitySupported);
     this.#logLevel = config.logLevel ?? LogLevel.ERROR;
-    this.#cues = new CueTimeline((cue) => this.#cue(cue));
+    this.#element = this.#wired(parts.makeVideo());
+    this.#edge = new EdgeKeeper(this.#element);
+    this.#cues = new CueClock((cue) => this.#cue(cue), parts.timers, {
+      position: () => (this.#state === PlayerState.PLAYING ? this.#video.currentTime : undefined),
+      rate: () => this.#video.playbackRate,
+    });
     this.#recovery = new Recovery(
       this.#watch,
       {
@@ -103,8 +100,6 @@ export class MediaPlayer {
       parts.timers,
       parts.random,
     );
-    this.#video = parts.makeVideo();
-    this.#wire(this.#video);
     // A listener that is added right after the making still hears it.
     queueMicrotask(() => this.#emit(PlayerEventType.INITIALIZED, undefined));
   }
@@ -119,11 +114,7 @@ export class MediaPlayer {
 
   attachHTMLVideoElement(video: HTMLVideoElement): void {
     if (this.#deleted || video === this.#video) return;
-    this.#undoVideo.abort();
-    this.#video = video;
-    this.#muted = video.muted;
-    this.#volume = video.volume;
-    this.#wire(video);
+    this.#element.replace(video);
     if (this.#engine && this.#url !== undefined) this.#loadEngine();
   }
 
@@ -165,17 +156,13 @@ export class MediaPlayer {
 
   seekTo(seconds: number): void {
     if (this.#deleted || !Number.isFinite(seconds)) return;
-    const edge = this.#engine?.edge();
-    this.#followsEdge = !edge || edge.edge - seconds < DVR_S;
-    this.#video.currentTime = seconds;
+    this.#edge.seekTo(seconds, this.#engine?.edge());
   }
 
   /** Headwater's own: to the newest picture that the hold-back allows. */
   seekToLive(): void {
     const edge = this.#engine?.edge();
-    if (this.#deleted || !edge) return;
-    this.#followsEdge = true;
-    this.#video.currentTime = Math.max(0, edge.edge - this.#holdBack(edge.holdBack) - this.#hold.extra);
+    if (!this.#deleted && edge) this.#edge.toLive(edge);
   }
 
   delete(): void {
@@ -184,7 +171,7 @@ export class MediaPlayer {
     this.#listeners.clear();
     this.#recovery.stop();
     this.#stopTicking();
-    this.#undoVideo.abort();
+    this.#element.release();
     this.#engine?.destroy();
     this.#engine = undefined;
   }
@@ -194,21 +181,19 @@ export class MediaPlayer {
   }
 
   isMuted(): boolean {
-    return this.#muted;
+    return this.#element.muted;
   }
 
   setMuted(muted: boolean): void {
-    this.#video.muted = muted;
-    this.#volumeChanged();
+    this.#element.setMuted(muted);
   }
 
   getVolume(): number {
-    return this.#volume;
+    return this.#element.volume;
   }
 
   setVolume(volume: number): void {
-    this.#video.volume = Math.min(1, Math.max(0, volume));
-    this.#volumeChanged();
+    this.#element.setVolume(volume);
   }
 
   isAutoplay(): boolean {
@@ -253,7 +238,7 @@ export class MediaPlayer {
 
   /** At least this much distance is kept from the live edge; the stream's own hold-back may ask for more. */
   setInitialBufferDuration(seconds: number): void {
-    this.#initialBuffer = Math.min(5, Math.max(0.1, seconds));
+    this.#edge.keepAtLeast(Math.min(5, Math.max(0.1, seconds)));
   }
 
   setLogLevel(level: LogLevel): void {
@@ -271,17 +256,11 @@ export class MediaPlayer {
   }
 
   getBufferDuration(): number {
-    return Math.max(0, this.getBuffered().end - this.#video.currentTime);
+    return this.#element.ahead();
   }
 
   getBuffered(): { start: number; end: number } {
-    const { buffered, currentTime } = this.#video;
-    for (let i = 0; i < buffered.length; i += 1) {
-      if (buffered.start(i) <= currentTime + 0.1 && currentTime <= buffered.end(i)) {
-        return { start: buffered.start(i), end: buffered.end(i) };
-      }
-    }
-    return { start: currentTime, end: currentTime };
+    return this.#element.buffered();
   }
 
   /**
@@ -383,9 +362,8 @@ export class MediaPlayer {
     this.#engine?.destroy();
     this.#ready = false;
     this.#session = undefined;
-    this.#hold.reset();
+    this.#edge.restart();
     this.#cues.restart();
-    this.#followsEdge = true;
     this.#playlistFinished = false;
     this.#setState(PlayerState.IDLE);
     this.#setPhase(this.#everPlayed && this.#phase !== Phase.ENDED ? Phase.RECONNECTING : Phase.CONNECTING);
@@ -399,7 +377,7 @@ export class MediaPlayer {
         {
           ready: (session) => current() && this.#becameReady(session),
           quality: (quality) => current() && this.#emit(PlayerEventType.QUALITY_CHANGED, quality),
-          cue: (cue) => current() && this.#cueFound(cue),
+          cue: (cue) => current() && this.#cues.add(cue),
           finished: () => current() && this.#finished(),
           failed: (failure) => current() && this.#failed(failure),
           log: (level, text) => this.#log(level, text),
@@ -427,21 +405,7 @@ export class MediaPlayer {
 
   #start(): void {
     if (this.#state !== PlayerState.PLAYING) this.#setState(PlayerState.BUFFERING);
-    const video = this.#video;
-    video.play().catch((error: unknown) => {
-      // "AbortError": the engine put another source in, and starts again by itself.
-      if (!(error instanceof DOMException) || error.name !== "NotAllowedError" || video !== this.#video) return;
-      if (!video.muted) {
-        video.muted = true;
-        this.#volumeChanged();
-        this.#emit(PlayerEventType.AUDIO_BLOCKED, undefined);
-        this.#start();
-      } else {
-        this.#wantsPlay = false;
-        this.#setState(PlayerState.IDLE);
-        this.#emit(PlayerEventType.PLAYBACK_BLOCKED, undefined);
-      }
-    });
+    this.#element.start();
   }
 
   #failed(failure: Failure): void {
@@ -473,50 +437,39 @@ export class MediaPlayer {
     this.#emit(PlayerEventType.ERROR, error);
   }
 
-  #cueFound(cue: TimedCue): void {
-    this.#cues.add(cue);
-    this.#advance();
-  }
-
   #cue(cue: TimedCue): void {
     const { startTime, endTime, text, owner } = cue;
     this.#emit(MetadataEventType.ID3, [{ id: "PRIV", desc: owner, info: [text] }]);
     this.#emit(PlayerEventType.TEXT_METADATA_CUE, { type: "TextMetadataCue", startTime, endTime, description: "", text, owner });
   }
 
-  #advance(position = this.#video.currentTime): void {
-    if (this.#state !== PlayerState.PLAYING) return;
-    this.#cues.advance(position);
-    if (this.#cueTimer !== undefined) this.#parts.timers.clear(this.#cueTimer);
-    this.#cueTimer = undefined;
-    const next = this.#cues.next();
-    // Elements tell the time four times a second and a hidden page has no frame callbacks: the next cue has its own timer.
-    const delay = next === undefined ? Number.POSITIVE_INFINITY : ((next - position) * 1000) / this.#video.playbackRate;
-    if (delay < TICK_MS) this.#cueTimer = this.#parts.timers.set(() => this.#advance(), Math.max(1, delay));
+  get #video(): HTMLVideoElement {
+    return this.#element.video;
   }
 
-  #wire(video: HTMLVideoElement): void {
-    this.#undoVideo = new AbortController();
-    const { signal } = this.#undoVideo;
-    const on = (name: keyof HTMLMediaElementEventMap, run: () => void): void => video.addEventListener(name, run, { signal });
-    on("playing", () => this.#moves());
-    on("waiting", () => this.#waits());
-    on("pause", () => this.#paused());
-    on("play", () => {
-      this.#wantsPlay = true;
+  #wired(video: HTMLVideoElement): Element {
+    return new Element(video, {
+      moves: () => this.#moves(),
+      waits: () => this.#waits(),
+      paused: () => this.#paused(),
+      asked: () => {
+        this.#wantsPlay = true;
+      },
+      ended: () => this.#recovery.ended(),
+      mutedChanged: () => this.#emit(PlayerEventType.MUTED_CHANGED, undefined),
+      volumeChanged: (volume) => this.#emit(PlayerEventType.VOLUME_CHANGED, volume),
+      durationChanged: () => this.#emit(PlayerEventType.DURATION_CHANGED, this.getDuration()),
+      buffered: () => this.#emit(PlayerEventType.BUFFER_UPDATE, undefined),
+      seeked: (position) => this.#emit(PlayerEventType.SEEK_COMPLETED, position),
+      timeUpdate: () => this.#timeUpdate(),
+      frame: (mediaTime) => this.#cues.advance(mediaTime),
+      soundRefused: () => this.#emit(PlayerEventType.AUDIO_BLOCKED, undefined),
+      playRefused: () => {
+        this.#wantsPlay = false;
+        this.#setState(PlayerState.IDLE);
+        this.#emit(PlayerEventType.PLAYBACK_BLOCKED, undefined);
+      },
     });
-    on("ended", () => this.#recovery.ended());
-    on("volumechange", () => this.#volumeChanged());
-    on("durationchange", () => this.#emit(PlayerEventType.DURATION_CHANGED, this.getDuration()));
-    on("progress", () => this.#emit(PlayerEventType.BUFFER_UPDATE, undefined));
-    on("seeked", () => this.#emit(PlayerEventType.SEEK_COMPLETED, video.currentTime));
-    on("timeupdate", () => this.#timeUpdate());
-    const frame = (_now: number, { mediaTime }: { mediaTime: number }): void => {
-      if (signal.aborted) return;
-      this.#advance(Math.max(mediaTime, video.currentTime));
-      video.requestVideoFrameCallback(frame);
-    };
-    if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(frame);
   }
 
   #moves(): void {
@@ -535,7 +488,7 @@ export class MediaPlayer {
     const wasPlaying = this.#state === PlayerState.PLAYING;
     this.#setState(PlayerState.BUFFERING);
     if (wasPlaying && !this.#video.seeking) {
-      this.#hold.stalled();
+      this.#edge.stalled();
       this.#emit(PlayerEventType.REBUFFERING, undefined);
     }
     this.#recovery.stalled(() => this.#stuck());
@@ -550,20 +503,8 @@ export class MediaPlayer {
     this.#setState(PlayerState.IDLE);
   }
 
-  #volumeChanged(): void {
-    const { muted, volume } = this.#video;
-    if (muted !== this.#muted) {
-      this.#muted = muted;
-      this.#emit(PlayerEventType.MUTED_CHANGED, undefined);
-    }
-    if (volume !== this.#volume) {
-      this.#volume = volume;
-      this.#emit(PlayerEventType.VOLUME_CHANGED, volume);
-    }
-  }
-
   #timeUpdate(): void {
-    this.#advance();
+    this.#cues.advance();
     if (this.#state !== PlayerState.PLAYING) return;
     this.#emit(PlayerEventType.TIME_UPDATE, this.#video.currentTime);
     const sync = this.getSyncTime();
@@ -585,8 +526,9 @@ export class MediaPlayer {
   }
 
   #stopTicking(): void {
-    for (const timer of [this.#ticker, this.#cueTimer]) if (timer !== undefined) this.#parts.timers.clear(timer);
-    this.#ticker = this.#cueTimer = undefined;
+    if (this.#ticker !== undefined) this.#parts.timers.clear(this.#ticker);
+    this.#ticker = undefined;
+    this.#cues.stop();
   }
 
   #tick(): void {
@@ -595,42 +537,20 @@ export class MediaPlayer {
       this.#recovery.stalled(() => this.#stuck());
       if (this.#everPlayed && this.#video.readyState < 3) this.#setPhase(Phase.RECONNECTING);
     }
-    const edge = this.#engine?.edge();
-    this.#lookAtStall(edge);
-    if (!edge || this.#state !== PlayerState.PLAYING || this.#rate !== 1 || !this.#followsEdge || this.#video.seeking) return;
-    const { currentTime } = this.#video;
-    const step = this.#hold.step({
-      latency: edge.edge - currentTime,
-      holdBack: this.#holdBack(edge.holdBack),
-      ahead: this.getBufferDuration(),
+    const finding = this.#edge.look({
       nowMs: this.#parts.timers.now(),
+      edge: this.#engine?.edge(),
+      held: this.#state === PlayerState.PLAYING && this.#rate === 1,
+      waiting: this.#everPlayed && this.#state === PlayerState.BUFFERING,
+      finished: this.#playlistFinished,
     });
-    if (step.kind === "jump") this.#video.currentTime = Math.max(0, edge.edge - step.latency);
-    else if (this.#video.playbackRate !== step.rate) this.#video.playbackRate = step.rate;
+    if (finding.kind === "ended") this.#recovery.ended();
+    if (finding.kind === "left out") this.#log(LogLevel.WARN, `leaving out ${finding.seconds.toFixed(1)} s that did not come`);
   }
 
   /** The picture waits although there is something to play, or nobody fetches it. */
   #stuck(): boolean {
     return this.getBufferDuration() > 1 || (this.#engine?.quietMs() ?? 0) > QUIET_MS_MAX;
-  }
-
-  #lookAtStall(edge: LiveEdge | undefined): void {
-    const { duration, currentTime } = this.#video;
-    const missed = edge && this.#followsEdge ? edge.edge - this.getBuffered().end - this.#holdBack(edge.holdBack) : undefined;
-    const step = this.#stall.step({
-      nowMs: this.#parts.timers.now(),
-      waiting: this.#everPlayed && this.#state === PlayerState.BUFFERING,
-      missed,
-      toEnd: this.#playlistFinished ? duration - currentTime : undefined,
-    });
-    if (step === "ended") this.#recovery.ended();
-    if (step !== "leave out") return;
-    this.#log(LogLevel.WARN, `leaving out ${missed?.toFixed(1)} s that did not come`);
-    this.seekToLive();
-  }
-
-  #holdBack(asked: number): number {
-    return Math.max(asked, this.#initialBuffer);
   }
 
   #limit(): void {
