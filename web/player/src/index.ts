@@ -7,7 +7,8 @@ import type { PlayerConfig } from "./api";
 import type { Engine, EngineNews, EngineOptions } from "./engine";
 import { HlsEngine } from "./hls-engine";
 import { NativeEngine } from "./native-engine";
-import { MediaPlayer, type Parts } from "./player";
+import { MediaPlayer } from "./player";
+import type { Parts } from "./playback";
 import { probe } from "./probe";
 
 export * from "./api";

@@ -1,111 +1,33 @@
-// The player: one media element, one engine at a time, one state that listeners see.
+// The player as pages see it: the methods of IVS' web player, with what Headwater adds.
 
 import {
-  ErrorType,
-  HeadwaterEventType,
-  LogLevel,
-  MetadataEventType,
-  Phase,
   PlayerEventType,
-  PlayerState,
   type EventPayloads,
   type LoadConfig,
+  type LogLevel,
+  type Phase,
   type PlayerConfig,
-  type PlayerError,
+  type PlayerState,
   type Quality,
   type TextTrack,
 } from "./api";
-import { CueClock } from "./cue-clock";
-import type { TimedCue } from "./cues";
-import { EdgeKeeper } from "./edge-keeper";
-import { Element } from "./element";
-import type { Engine, EngineNews, EngineOptions, Failure } from "./engine";
 import { Listeners, type Listener } from "./events";
-import type { Probe } from "./probe";
-import { QualityLimits } from "./limits";
-import { Recovery, type Timers } from "./recovery";
-
-/** What a player is made of; tests hand in their own. */
-export interface Parts {
-  readonly makeEngine: (video: HTMLVideoElement, options: EngineOptions, news: EngineNews) => Engine;
-  readonly makeVideo: () => HTMLVideoElement;
-  readonly probe: (url: string, credentials: RequestCredentials) => Promise<Probe>;
-  readonly timers: Timers;
-  readonly random: () => number;
-  readonly version: string;
-}
-
-/** Latency is looked at as often as a media element tells the time. */
-const TICK_MS = 250;
-/** An engine that asks for nothing for this long has given up; a held-back playlist is asked for again well within it. */
-const QUIET_MS_MAX = 20_000;
-/** A difference of clocks beyond this is a wrong clock on one side, not latency. */
-const LATENCY_MAX_S = 3600;
-const LOG_LEVELS: readonly LogLevel[] = [LogLevel.DEBUG, LogLevel.INFO, LogLevel.WARN, LogLevel.ERROR];
+import { Playback, type Parts } from "./playback";
 
 export class MediaPlayer {
-  readonly #parts: Parts;
   readonly #listeners = new Listeners();
-  readonly #recovery: Recovery;
-  readonly #element: Element;
-  readonly #cues: CueClock;
-  readonly #edge: EdgeKeeper;
-  readonly #watch: boolean;
-  readonly #limits: QualityLimits;
-  #engine: Engine | undefined;
-  #url: string | undefined;
-  #state: PlayerState = PlayerState.IDLE;
-  #phase: Phase = Phase.OFFLINE;
-  #ready = false;
-  #wantsPlay = false;
-  #everPlayed = false;
-  #autoplay = false;
-  #lowLatency = true;
-  #rebufferToLive = false;
-  #rate = 1;
-  #credentials: RequestCredentials = "same-origin";
-  #logLevel: LogLevel;
-  #session: string | undefined;
-  #syncSecond = 0;
-  #playlistFinished = false;
-  #ticker: number | undefined;
-  #deleted = false;
+  readonly #playback: Playback;
+  readonly #version: string;
 
   constructor(config: PlayerConfig, parts: Parts) {
-    this.#parts = parts;
-    this.#watch = config.watch ?? false;
-    this.#limits = new QualityLimits(config.isQualitySupported);
-    this.#logLevel = config.logLevel ?? LogLevel.ERROR;
-    this.#element = this.#wired(parts.makeVideo());
-    this.#edge = new EdgeKeeper(this.#element);
-    this.#cues = new CueClock((cue) => this.#cue(cue), parts.timers, {
-      position: () => (this.#state === PlayerState.PLAYING ? this.#video.currentTime : undefined),
-      rate: () => this.#video.playbackRate,
-    });
-    this.#recovery = new Recovery(
-      this.#watch,
-      {
-        probe: () => this.#parts.probe(this.#url ?? "", this.#credentials),
-        resume: () => this.#engine?.resume(),
-        recoverMedia: () => {
-          this.#engine?.recoverMedia();
-          if (this.#wantsPlay) this.#start();
-        },
-        reload: () => this.#loadEngine(),
-        offline: () => this.#rest(PlayerState.IDLE, Phase.OFFLINE),
-        over: () => this.#rest(PlayerState.ENDED, Phase.ENDED),
-        unreachable: () => this.#emit(PlayerEventType.NETWORK_UNAVAILABLE, undefined),
-        fail: (error) => this.#fail(error),
-      },
-      parts.timers,
-      parts.random,
-    );
+    this.#version = parts.version;
+    this.#playback = new Playback(config, parts, (name, payload) => this.#listeners.emit(name, payload));
     // A listener that is added right after the making still hears it.
-    queueMicrotask(() => this.#emit(PlayerEventType.INITIALIZED, undefined));
+    queueMicrotask(() => this.#listeners.emit(PlayerEventType.INITIALIZED, undefined));
   }
 
   addEventListener<K extends keyof EventPayloads>(name: K, listener: Listener<K>): void {
-    if (!this.#deleted) this.#listeners.add(name, listener);
+    if (!this.#playback.deleted) this.#listeners.add(name, listener);
   }
 
   removeEventListener<K extends keyof EventPayloads>(name: K, listener: Listener<K>): void {
@@ -113,154 +35,125 @@ export class MediaPlayer {
   }
 
   attachHTMLVideoElement(video: HTMLVideoElement): void {
-    if (this.#deleted || video === this.#video) return;
-    this.#element.replace(video);
-    if (this.#engine && this.#url !== undefined) this.#loadEngine();
+    if (this.#playback.deleted || video === this.#playback.element.video) return;
+    this.#playback.element.replace(video);
+    this.#playback.renew();
   }
 
   getHTMLVideoElement(): HTMLVideoElement {
-    return this.#video;
+    return this.#playback.element.video;
   }
 
   load(url: string, _config?: LoadConfig | string): void {
-    if (this.#deleted) return;
-    this.#recovery.begin();
-    this.#everPlayed = false;
-    let absolute: string;
-    try {
-      absolute = new URL(url, globalThis.location?.href).href;
-    } catch {
-      const message = "the address to load is not a URL";
-      this.#fail({ source: "Source", type: ErrorType.INVALID_PARAMETER, code: 0, message });
-      return;
-    }
-    this.#url = absolute;
-    if (this.#autoplay) this.#wantsPlay = true;
-    this.#loadEngine();
+    this.#playback.load(url);
   }
 
   updateLoadConfiguration(_config: LoadConfig): void {}
 
   play(): void {
-    if (this.#deleted) return;
-    this.#wantsPlay = true;
-    if (this.#ready) this.#start();
+    this.#playback.play();
   }
 
   pause(): void {
-    if (this.#deleted) return;
-    this.#wantsPlay = false;
-    this.#video.pause();
-    this.#recovery.relaxed();
+    this.#playback.pause();
   }
 
   seekTo(seconds: number): void {
-    if (this.#deleted || !Number.isFinite(seconds)) return;
-    this.#edge.seekTo(seconds, this.#engine?.edge());
+    this.#playback.seekTo(seconds);
   }
 
   /** Headwater's own: to the newest picture that the hold-back allows. */
   seekToLive(): void {
-    const edge = this.#engine?.edge();
-    if (!this.#deleted && edge) this.#edge.toLive(edge);
+    this.#playback.seekToLive();
   }
 
   delete(): void {
-    if (this.#deleted) return;
-    this.#deleted = true;
+    if (this.#playback.deleted) return;
     this.#listeners.clear();
-    this.#recovery.stop();
-    this.#stopTicking();
-    this.#element.release();
-    this.#engine?.destroy();
-    this.#engine = undefined;
+    this.#playback.delete();
   }
 
   isPaused(): boolean {
-    return !this.#wantsPlay;
+    return !this.#playback.wantsPlay;
   }
 
   isMuted(): boolean {
-    return this.#element.muted;
+    return this.#playback.element.muted;
   }
 
   setMuted(muted: boolean): void {
-    this.#element.setMuted(muted);
+    this.#playback.element.setMuted(muted);
   }
 
   getVolume(): number {
-    return this.#element.volume;
+    return this.#playback.element.volume;
   }
 
   setVolume(volume: number): void {
-    this.#element.setVolume(volume);
+    this.#playback.element.setVolume(volume);
   }
 
   isAutoplay(): boolean {
-    return this.#autoplay;
+    return this.#playback.settings.autoplay;
   }
 
   setAutoplay(autoplay: boolean): void {
-    this.#autoplay = autoplay;
-    if (autoplay && this.#ready && !this.#wantsPlay) this.play();
+    const playback = this.#playback;
+    playback.settings.autoplay = autoplay;
+    if (autoplay && playback.ready && !playback.wantsPlay) playback.play();
   }
 
   getPlaybackRate(): number {
-    return this.#rate;
+    return this.#playback.rate;
   }
 
   /** Within 0.25–2. Other than 1, the distance to the live edge is not held. */
   setPlaybackRate(rate: number): void {
-    const next = Math.min(2, Math.max(0.25, rate));
-    if (next === this.#rate || !Number.isFinite(next)) return;
-    this.#rate = next;
-    this.#video.playbackRate = next;
-    this.#emit(PlayerEventType.PLAYBACK_RATE_CHANGED, next);
+    this.#playback.setRate(rate);
   }
 
   isLiveLowLatency(): boolean {
-    return this.#lowLatency && (this.#engine?.live() ?? false);
+    return this.#playback.settings.lowLatency && (this.#playback.engine?.live() ?? false);
   }
 
   setLiveLowLatencyEnabled(enabled: boolean): void {
-    if (enabled === this.#lowLatency) return;
-    this.#lowLatency = enabled;
-    if (this.#engine && this.#url !== undefined) this.#loadEngine();
+    if (enabled === this.#playback.settings.lowLatency) return;
+    this.#playback.settings.lowLatency = enabled;
+    this.#playback.renew();
   }
 
   setRebufferToLive(enabled: boolean): void {
-    this.#rebufferToLive = enabled;
+    this.#playback.settings.rebufferToLive = enabled;
   }
 
   setRequestCredentials(credentials: RequestCredentials): void {
-    this.#credentials = credentials;
+    this.#playback.settings.credentials = credentials;
   }
 
   /** At least this much distance is kept from the live edge; the stream's own hold-back may ask for more. */
   setInitialBufferDuration(seconds: number): void {
-    this.#edge.keepAtLeast(Math.min(5, Math.max(0.1, seconds)));
+    this.#playback.edge.keepAtLeast(Math.min(5, Math.max(0.1, seconds)));
   }
 
   setLogLevel(level: LogLevel): void {
-    this.#logLevel = level;
+    this.#playback.settings.logLevel = level;
   }
 
   /** Seconds of media time. */
   getPosition(): number {
-    return this.#video.currentTime;
+    return this.#playback.element.video.currentTime;
   }
 
   getDuration(): number {
-    if (this.#engine?.live()) return Number.POSITIVE_INFINITY;
-    return Number.isNaN(this.#video.duration) ? 0 : this.#video.duration;
+    return this.#playback.duration();
   }
 
   getBufferDuration(): number {
-    return this.#element.ahead();
+    return this.#playback.element.ahead();
   }
 
   getBuffered(): { start: number; end: number } {
-    return this.#element.buffered();
+    return this.#playback.element.buffered();
   }
 
   /**
@@ -268,75 +161,70 @@ export class MediaPlayer {
    * If the clocks plainly disagree, the distance to the live edge instead.
    */
   getLiveLatency(): number {
-    if (!this.#engine?.live()) return 0;
-    const sync = this.#engine.syncTimeMs();
-    const byClock = sync === undefined ? Number.NaN : (this.#parts.timers.now() - sync) / 1000;
-    if (byClock >= 0 && byClock < LATENCY_MAX_S) return byClock;
-    const edge = this.#engine.edge();
-    return edge ? Math.max(0, edge.edge - this.#video.currentTime) : 0;
+    return this.#playback.latency();
   }
 
   /** UTC milliseconds of the picture at the playhead; 0 when the stream does not say. */
   getSyncTime(): number {
-    return Math.round(this.#engine?.syncTimeMs() ?? 0);
+    return this.#playback.syncTimeMs();
   }
 
   getDisplayWidth(): number {
-    return this.#video.clientWidth;
+    return this.#playback.element.video.clientWidth;
   }
 
   getDisplayHeight(): number {
-    return this.#video.clientHeight;
+    return this.#playback.element.video.clientHeight;
   }
 
   getState(): PlayerState {
-    return this.#state;
+    return this.#playback.state;
   }
 
   /** Headwater's own: see `Phase`. */
   getPhase(): Phase {
-    return this.#phase;
+    return this.#playback.phase;
   }
 
   getQualities(): Quality[] {
-    const known = this.#ready ? (this.#engine?.qualities() ?? []) : [];
-    return known.filter((quality) => this.#limits.supports(quality));
+    const known = this.#playback.ready ? (this.#playback.engine?.qualities() ?? []) : [];
+    return known.filter((quality) => this.#playback.limits.supports(quality));
   }
 
   getQuality(): Quality {
-    return this.#engine?.current() ?? { name: "unknown", codecs: "", bitrate: 0, width: 0, height: 0 };
+    return this.#playback.engine?.current() ?? { name: "unknown", codecs: "", bitrate: 0, width: 0, height: 0 };
   }
 
   setQuality(quality: Quality, adaptive = false): void {
-    this.#engine?.choose(quality, adaptive ? "smoothly" : "at-once");
+    this.#playback.engine?.choose(quality, adaptive ? "smoothly" : "at-once");
   }
 
   isAutoQualityMode(): boolean {
-    return this.#engine?.automatic() ?? true;
+    return this.#playback.engine?.automatic() ?? true;
   }
 
   setAutoQualityMode(enabled: boolean): void {
-    if (enabled) this.#engine?.choose(undefined, "smoothly");
-    else this.#engine?.choose(this.#engine.current(), "smoothly");
+    if (enabled) this.#playback.engine?.choose(undefined, "smoothly");
+    else this.#playback.engine?.choose(this.#playback.engine.current(), "smoothly");
   }
 
   setAutoMaxQuality(quality: Quality): void {
-    this.#limits.quality(quality);
-    this.#limit();
+    this.#playback.limits.quality(quality);
+    this.#playback.limit();
   }
 
   setAutoMaxBitrate(bitrate: number): void {
-    this.#limits.bitrate(bitrate);
-    this.#limit();
+    this.#playback.limits.bitrate(bitrate);
+    this.#playback.limit();
   }
 
   setAutoMaxVideoSize(width: number, height: number): void {
-    this.#limits.size(width, height);
-    this.#limit();
+    this.#playback.limits.size(width, height);
+    this.#playback.limit();
   }
 
   getSessionId(): string | undefined {
-    return this.#session;
+    return this.#playback.session;
   }
 
   getChannelMetadata(): string[] {
@@ -344,7 +232,7 @@ export class MediaPlayer {
   }
 
   getVersion(): string {
-    return this.#parts.version;
+    return this.#version;
   }
 
   getTextTracks(): TextTrack[] {
@@ -356,224 +244,4 @@ export class MediaPlayer {
   }
 
   setTextTrack(_track: TextTrack | null): void {}
-
-  #loadEngine(): void {
-    if (this.#deleted || this.#url === undefined) return;
-    this.#engine?.destroy();
-    this.#ready = false;
-    this.#session = undefined;
-    this.#edge.restart();
-    this.#cues.restart();
-    this.#playlistFinished = false;
-    this.#setState(PlayerState.IDLE);
-    this.#setPhase(this.#everPlayed && this.#phase !== Phase.ENDED ? Phase.RECONNECTING : Phase.CONNECTING);
-    let engine: Engine | undefined;
-    // News of an engine that was replaced is ignored.
-    const current = (): boolean => engine !== undefined && engine === this.#engine;
-    try {
-      engine = this.#parts.makeEngine(
-        this.#video,
-        { lowLatency: this.#lowLatency, credentials: this.#credentials },
-        {
-          ready: (session) => current() && this.#becameReady(session),
-          quality: (quality) => current() && this.#emit(PlayerEventType.QUALITY_CHANGED, quality),
-          cue: (cue) => current() && this.#cues.add(cue),
-          finished: () => current() && this.#finished(),
-          failed: (failure) => current() && this.#failed(failure),
-          log: (level, text) => this.#log(level, text),
-        },
-      );
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.#fail({ source: "Source", type: ErrorType.NOT_SUPPORTED, code: 0, message });
-      return;
-    }
-    this.#engine = engine;
-    this.#limit();
-    engine.load(this.#url);
-    this.#tickOften();
-  }
-
-  #becameReady(session: string): void {
-    this.#recovery.ready(session);
-    if (this.#ready) return;
-    this.#ready = true;
-    this.#session = crypto.randomUUID?.() ?? String(this.#parts.random()).slice(2);
-    this.#setState(PlayerState.READY);
-    if (this.#wantsPlay) this.#start();
-  }
-
-  #start(): void {
-    if (this.#state !== PlayerState.PLAYING) this.#setState(PlayerState.BUFFERING);
-    this.#element.start();
-  }
-
-  #failed(failure: Failure): void {
-    this.#log(LogLevel.WARN, `${failure.source}: ${failure.message}`);
-    // The picture may go on from what is buffered; the phase follows the picture.
-    this.#recovery.failed(failure);
-  }
-
-  #finished(): void {
-    this.#playlistFinished = true;
-    // What is buffered is still to be shown; the element says when it has been.
-    if (this.#video.ended || !this.#wantsPlay) this.#recovery.ended();
-  }
-
-  /** Not playing, and nothing to play. */
-  #rest(state: PlayerState, phase: Phase): void {
-    this.#setState(state);
-    this.#setPhase(phase);
-  }
-
-  #fail(error: PlayerError): void {
-    this.#recovery.stop();
-    this.#engine?.destroy();
-    this.#engine = undefined;
-    this.#ready = false;
-    this.#stopTicking();
-    this.#setState(PlayerState.IDLE);
-    this.#setPhase(Phase.FAILED);
-    this.#emit(PlayerEventType.ERROR, error);
-  }
-
-  #cue(cue: TimedCue): void {
-    const { startTime, endTime, text, owner } = cue;
-    this.#emit(MetadataEventType.ID3, [{ id: "PRIV", desc: owner, info: [text] }]);
-    this.#emit(PlayerEventType.TEXT_METADATA_CUE, { type: "TextMetadataCue", startTime, endTime, description: "", text, owner });
-  }
-
-  get #video(): HTMLVideoElement {
-    return this.#element.video;
-  }
-
-  #wired(video: HTMLVideoElement): Element {
-    return new Element(video, {
-      moves: () => this.#moves(),
-      waits: () => this.#waits(),
-      paused: () => this.#paused(),
-      asked: () => {
-        this.#wantsPlay = true;
-      },
-      ended: () => this.#recovery.ended(),
-      mutedChanged: () => this.#emit(PlayerEventType.MUTED_CHANGED, undefined),
-      volumeChanged: (volume) => this.#emit(PlayerEventType.VOLUME_CHANGED, volume),
-      durationChanged: () => this.#emit(PlayerEventType.DURATION_CHANGED, this.getDuration()),
-      buffered: () => this.#emit(PlayerEventType.BUFFER_UPDATE, undefined),
-      seeked: (position) => this.#emit(PlayerEventType.SEEK_COMPLETED, position),
-      timeUpdate: () => this.#timeUpdate(),
-      frame: (mediaTime) => this.#cues.advance(mediaTime),
-      soundRefused: () => this.#emit(PlayerEventType.AUDIO_BLOCKED, undefined),
-      playRefused: () => {
-        this.#wantsPlay = false;
-        this.#setState(PlayerState.IDLE);
-        this.#emit(PlayerEventType.PLAYBACK_BLOCKED, undefined);
-      },
-    });
-  }
-
-  #moves(): void {
-    if (!this.#engine || !this.#ready) return;
-    const rebuffered = this.#everPlayed && this.#state === PlayerState.BUFFERING;
-    this.#wantsPlay = true;
-    this.#everPlayed = true;
-    this.#recovery.progressed();
-    this.#setState(PlayerState.PLAYING);
-    this.#setPhase(Phase.LIVE);
-    if (rebuffered && this.#rebufferToLive) this.seekToLive();
-  }
-
-  #waits(): void {
-    if (!this.#ready || !this.#wantsPlay || this.#video.ended || this.#state === PlayerState.ENDED) return;
-    const wasPlaying = this.#state === PlayerState.PLAYING;
-    this.#setState(PlayerState.BUFFERING);
-    if (wasPlaying && !this.#video.seeking) {
-      this.#edge.stalled();
-      this.#emit(PlayerEventType.REBUFFERING, undefined);
-    }
-    this.#recovery.stalled(() => this.#stuck());
-  }
-
-  #paused(): void {
-    // The element also pauses at its end, and when an engine takes its source away.
-    if (!this.#ready || this.#video.ended || this.#state === PlayerState.ENDED) return;
-    if (this.#engine && this.#video.readyState === 0) return;
-    this.#wantsPlay = false;
-    this.#recovery.relaxed();
-    this.#setState(PlayerState.IDLE);
-  }
-
-  #timeUpdate(): void {
-    this.#cues.advance();
-    if (this.#state !== PlayerState.PLAYING) return;
-    this.#emit(PlayerEventType.TIME_UPDATE, this.#video.currentTime);
-    const sync = this.getSyncTime();
-    // Whole seconds, as IVS tells it.
-    const second = Math.floor(sync / 1000);
-    if (sync > 0 && second !== this.#syncSecond) {
-      this.#syncSecond = second;
-      this.#emit(PlayerEventType.SYNC_TIME_UPDATE, sync);
-    }
-  }
-
-  #tickOften(): void {
-    if (this.#ticker !== undefined) return;
-    const tick = (): void => {
-      this.#ticker = this.#parts.timers.set(tick, TICK_MS);
-      this.#tick();
-    };
-    this.#ticker = this.#parts.timers.set(tick, TICK_MS);
-  }
-
-  #stopTicking(): void {
-    if (this.#ticker !== undefined) this.#parts.timers.clear(this.#ticker);
-    this.#ticker = undefined;
-    this.#cues.stop();
-  }
-
-  #tick(): void {
-    // Elements do not say "waiting" when they wait for the first picture after "canplay" was never reached.
-    if (this.#state === PlayerState.BUFFERING && this.#wantsPlay) {
-      this.#recovery.stalled(() => this.#stuck());
-      if (this.#everPlayed && this.#video.readyState < 3) this.#setPhase(Phase.RECONNECTING);
-    }
-    const finding = this.#edge.look({
-      nowMs: this.#parts.timers.now(),
-      edge: this.#engine?.edge(),
-      held: this.#state === PlayerState.PLAYING && this.#rate === 1,
-      waiting: this.#everPlayed && this.#state === PlayerState.BUFFERING,
-      finished: this.#playlistFinished,
-    });
-    if (finding.kind === "ended") this.#recovery.ended();
-    if (finding.kind === "left out") this.#log(LogLevel.WARN, `leaving out ${finding.seconds.toFixed(1)} s that did not come`);
-  }
-
-  /** The picture waits although there is something to play, or nobody fetches it. */
-  #stuck(): boolean {
-    return this.getBufferDuration() > 1 || (this.#engine?.quietMs() ?? 0) > QUIET_MS_MAX;
-  }
-
-  #limit(): void {
-    this.#engine?.limit(this.#limits.allowed());
-  }
-
-  #setState(state: PlayerState): void {
-    if (state === this.#state) return;
-    this.#state = state;
-    this.#emit(state, undefined);
-  }
-
-  #setPhase(phase: Phase): void {
-    if (phase === this.#phase) return;
-    this.#phase = phase;
-    this.#emit(HeadwaterEventType.PHASE_CHANGED, phase);
-  }
-
-  #emit<K extends keyof EventPayloads>(name: K, payload: EventPayloads[K]): void {
-    if (!this.#deleted) this.#listeners.emit(name, payload);
-  }
-
-  #log(level: LogLevel, text: string): void {
-    if (LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(this.#logLevel)) console[level](`headwater-player: ${text}`);
-  }
 }

@@ -2,7 +2,8 @@
 
 import type { Engine, EngineNews, EngineOptions, LiveEdge } from "../src/engine";
 import type { Quality } from "../src/api";
-import { MediaPlayer, type Parts } from "../src/player";
+import { MediaPlayer } from "../src/player";
+import type { Parts } from "../src/playback";
 import type { Probe } from "../src/probe";
 import type { PlayerConfig } from "../src/api";
 
