@@ -6,6 +6,7 @@ import path from "node:path";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 import { COLUMNS, FPS, watch } from "./picture.mjs";
+import { videoJs } from "./videojs.mjs";
 
 const FLAGS = [
   "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -24,7 +25,7 @@ export function launch(options) {
     executablePath: options.chromium ?? process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
     ignoreDefaultArgs: ["--headless"],
-    args: FLAGS,
+    args: [...FLAGS, ...(options.args ?? [])],
   });
 }
 
@@ -53,6 +54,7 @@ class Journey {
     await this.question();
     for (const lasting of CUTS_MS) await this.loss(lasting);
     await this.pageForIvs();
+    await videoJs(this.browser, this.config, this.report);
     await this.ends();
     await this.beginsAgain();
     if (this.server.canRestart) await this.serverRestarts();

@@ -268,7 +268,7 @@ export class StandIn {
     if (request.headers.host?.includes(".s3-website.")) return this.#page(url.pathname, response, json);
     if (url.pathname === "/player/v1/headwater-player.js") return this.#file("player/v1/headwater-player.js", response);
     if (url.pathname.startsWith("/api/video/v1/")) {
-      if (!this.session?.segments.length) return json(404, [{ error_code: "not_broadcasting", type: "error" }]);
+      if (!this.session?.segments.length || !url.pathname.endsWith(".channel.demo.m3u8")) return json(404, [{ error_code: "not_broadcasting", type: "error" }]);
       response.writeHead(200, { "content-type": "application/vnd.apple.mpegurl", "cache-control": "no-cache" });
       return void response.end(
         `#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-STREAM-INF:BANDWIDTH=1800000,RESOLUTION=960x540,` +

@@ -8,8 +8,11 @@ declare global {
   interface Window {
     HeadwaterPlayer: typeof api;
     IVSPlayer: typeof api;
+    /** IVS has it in a script of its own, under this name. */
+    registerIVSTech: typeof api.registerIVSTech;
   }
 }
 
 window.HeadwaterPlayer = api;
 window.IVSPlayer = api;
+window.registerIVSTech = api.registerIVSTech;

@@ -1,7 +1,7 @@
 // The player SDK: the API of IVS' web player, on hls.js, with what Headwater adds (`watch`, `getPhase`, `seekToLive`).
 //
-// Left out: `registerIVSTech` and `registerIVSQualityPlugin` (video.js plugs), ads (their events never fire), captions
-// (`TEXT_CUE`, text tracks) and SEI messages.
+// Left out: `registerIVSQualityPlugin` (a menu for video.js), ads (their events never fire), captions (`TEXT_CUE`, text tracks) and SEI
+// messages.
 
 import type { PlayerConfig } from "./api";
 import type { Engine, EngineNews, EngineOptions } from "./engine";
@@ -10,9 +10,11 @@ import { NativeEngine } from "./native-engine";
 import { MediaPlayer } from "./player";
 import type { Parts } from "./playback";
 import { probe } from "./probe";
+import { registerTech, type VideoJs } from "./videojs-tech";
 
 export * from "./api";
 export { MediaPlayer } from "./player";
+export { VideoJSError } from "./videojs-tech";
 
 declare const __PLAYER_VERSION__: string;
 
@@ -27,6 +29,11 @@ export function getVersion(): string {
 export function create(config: PlayerConfig = {}): MediaPlayer {
   if (!isPlayerSupported) throw new Error("this browser plays neither Media Source nor HLS");
   return new MediaPlayer(config, parts);
+}
+
+/** For video.js with `techOrder: ["AmazonIVS"]`. Throws a `VideoJSError` where there is no video.js. */
+export function registerIVSTech(videojs: VideoJs, config: PlayerConfig = {}): void {
+  registerTech(videojs, () => create(config));
 }
 
 function makeEngine(video: HTMLVideoElement, options: EngineOptions, news: EngineNews): Engine {
