@@ -8,6 +8,7 @@
 //! | [`events`] | `AWS::Events::Rule` |
 //! | [`s3`] | `AWS::S3::Bucket`, `AWS::S3::BucketPolicy` |
 //! | [`logs`] | `AWS::Logs::LogGroup` |
+//! | [`cdk`] | `AWS::CDK::Metadata` |
 //! | [`custom`] | `AWS::CloudFormation::CustomResource`, `Custom::…` |
 //! | [`live`] | `Headwater::Live::Site`, `Headwater::Live::Poll` |
 //!
@@ -17,6 +18,7 @@
 //! their own get an id that follows from the token ([`given::id_of`]); things with names are preceded by a
 //! [`claims::Claim`] on the name, so that a repeated create knows its own work from somebody else's.
 
+pub mod cdk;
 pub mod claims;
 pub mod custom;
 pub mod events;
@@ -51,6 +53,7 @@ pub fn registry(control: &Control) -> Registry {
         .with(s3::BucketProvider::new(control))
         .with(s3::BucketPolicyProvider::new(control))
         .with(logs::LogGroupProvider::new(control))
+        .with(cdk::MetadataProvider::new())
         .with(custom::CustomProvider::new(control, "AWS::CloudFormation::CustomResource"))
         .with_prefix("Custom::", custom::CustomProvider::new(control, "Custom::*"))
         .with(live::SiteProvider::new(control))

@@ -54,6 +54,14 @@ pub async fn call(gateway: &Gateway, call: Call) -> Result<Reply, ServiceError> 
     })
 }
 
+/// As [`worded`], with the sentence that DescribeStackEvents has for a missing stack: the CDK takes it for "deleted by now".
+fn worded_for_events(error: Error) -> ServiceError {
+    match error {
+        Error::NoStack(name) => ServiceError::validation(format!("Stack [{name}] does not exist")),
+        error => worded(error),
+    }
+}
+
 /// The names that CloudFormation has for what the engine says.
 fn worded(error: Error) -> ServiceError {
     let (code, status) = match &error {
@@ -232,7 +240,7 @@ async fn reading(control: &Control, call: &Call) -> Result<Option<Value>, Servic
             page("StackSummaries", matching.map(wire::stack_summary).collect(), input)?
         }
         "DescribeStackEvents" => {
-            let events = engine.events(stack_name()?).await.map_err(worded)?;
+            let events = engine.events(stack_name()?).await.map_err(worded_for_events)?;
             // Pages end before an event's number, so that events that come meanwhile shift nothing.
             let before = input.text("NextToken")?.map(str::parse::<u64>).transpose();
             let before = before.map_err(|_| ServiceError::validation("NextToken is not one of ours"))?;

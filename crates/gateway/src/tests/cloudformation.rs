@@ -86,6 +86,8 @@ async fn a_stack_is_made_described_and_deleted() {
     let gone = server.stacks("DescribeStacks", &[("StackName", "s")]).await;
     assert_eq!(gone.element("Code"), "ValidationError");
     assert_eq!(gone.element("Message"), "Stack with id s does not exist");
+    let gone = server.stacks("DescribeStackEvents", &[("StackName", "s")]).await;
+    assert_eq!((gone.element("Code"), gone.element("Message")), ("ValidationError", "Stack [s] does not exist"));
     assert_eq!(server.stacks("DescribeStacks", &[("StackName", &id)]).await.element("StackStatus"), "DELETE_COMPLETE");
     // What is not there is deleted.
     assert!(server.stacks("DeleteStack", &[("StackName", "s")]).await.status.is_success());

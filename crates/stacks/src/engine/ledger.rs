@@ -16,6 +16,8 @@ pub(super) struct Ledger {
     revision: u64,
     job: JobId,
     noted: bool,
+    /// The newest event's time. Clients sort by it, so no two events of an operation have the same.
+    event_at: Timestamp,
     changed: BTreeSet<String>,
     removed: BTreeSet<String>,
 }
@@ -34,6 +36,7 @@ impl Ledger {
             revision: stack.revision,
             job,
             noted: false,
+            event_at: Timestamp(0),
             changed: BTreeSet::new(),
             removed: BTreeSet::new(),
         }))
@@ -96,7 +99,9 @@ impl Ledger {
         self.changed.insert(logical_id.to_owned());
     }
 
-    fn event(&mut self, event: StackEvent) {
+    fn event(&mut self, mut event: StackEvent) {
+        event.at = event.at.max(self.event_at.plus_ms(1));
+        self.event_at = event.at;
         self.stack.event_count += 1;
         self.noted = true;
         if let Err(error) = self.batch.put(&event) {

@@ -117,6 +117,7 @@ async fn a_stack_is_made_in_order_and_tells_its_story() {
     ]
     "#);
     let events = lab.engine.events("s").await.unwrap();
+    assert!(events.is_sorted_by(|newer, older| newer.at > older.at), "no two at the same time, the newest first");
     let first = events.iter().rev().find(|event| event.logical_id == "A").unwrap();
     assert_eq!(first.physical_id, None);
     assert_eq!(first.properties.as_deref(), Some(r#"{"Value":"one"}"#));
