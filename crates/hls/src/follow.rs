@@ -340,7 +340,7 @@ impl Follower {
         }
         // A configuration changes only where a segment begins.
         let unconfigured = self.tracks == Tracks::default();
-        let foreign = pictures.first().is_some_and(|first| self.tracks.video.as_ref() != Some(&first.track));
+        let foreign = pictures.iter().any(|picture| self.tracks.video.as_ref() != Some(&picture.track));
         if missing || foreign || unconfigured {
             self.gaps += u64::from(self.began);
             self.wants_keyframe = true;

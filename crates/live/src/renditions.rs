@@ -261,10 +261,10 @@ impl Renditions {
             }
             Made::Shed(shed) => {
                 self.shed = shed;
-                for &index in self.of_plan.iter().take(shed) {
-                    self.slots[index].made = false;
+                for (place, &index) in self.of_plan.iter().enumerate() {
+                    self.slots[index].made = place >= shed;
                 }
-                self.state = LadderState::Shed(shed);
+                self.state = if shed == 0 { LadderState::Running } else { LadderState::Shed(shed) };
                 self.changed = true;
             }
             Made::Unavailable(reason) => {
@@ -277,6 +277,23 @@ impl Renditions {
                 self.changed = true;
             }
         }
+    }
+
+    /// The source is over: the encoder is to make what it has.
+    pub(crate) fn finish(&mut self) {
+        if let Some(ladder) = &mut self.ladder {
+            ladder.finish();
+        }
+    }
+
+    /// What the encoder still makes after [`finish`](Self::finish); `None` when that was all. Cancel-safe.
+    pub(crate) async fn last(&mut self) -> Option<Made> {
+        self.ladder.as_mut()?.made().await
+    }
+
+    /// All that the encoder made is there: no part waits any more.
+    pub(crate) fn drained(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.follower.expect_from(None));
     }
 
     /// Nothing more will come from the encoder; what waits for it is published as it is.

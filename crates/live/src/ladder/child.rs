@@ -3,6 +3,7 @@
 use super::command::Job;
 use super::{Encoder, Options};
 use rustix::process::{Pid, Resource, Rlimit};
+use std::convert::Infallible;
 use std::process::Stdio;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, Command};
@@ -47,19 +48,43 @@ fn limit(pid: Pid, options: &Options) {
     }
 }
 
-/// Keeps the encoder's last words.
-pub(super) async fn listen(mut stderr: ChildStderr, words: &mut String) {
-    let mut buffer = [0; 512];
-    while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
-        let text = String::from_utf8_lossy(&buffer[..count]);
-        tracing::debug!(said = %text.trim().escape_debug(), "encoder");
-        words.push_str(&text);
-        if words.len() > WORDS_MAX {
-            let mut cut = words.len() - WORDS_MAX;
-            while !words.is_char_boundary(cut) {
-                cut += 1;
+/// Keeps an encoder's last words.
+#[derive(Debug)]
+pub(super) struct Listener {
+    stderr: ChildStderr,
+    words: String,
+}
+
+impl Listener {
+    pub(super) fn new(stderr: ChildStderr) -> Self {
+        Listener { stderr, words: String::new() }
+    }
+
+    /// Listens until the encoder says nothing more. Cancel-safe.
+    pub(super) async fn listen(&mut self) {
+        let mut buffer = [0; 512];
+        while let Ok(count @ 1..) = self.stderr.read(&mut buffer).await {
+            let text = String::from_utf8_lossy(&buffer[..count]);
+            tracing::debug!(said = %text.trim().escape_debug(), "encoder");
+            self.words.push_str(&text);
+            if self.words.len() > WORDS_MAX {
+                let mut cut = self.words.len() - WORDS_MAX;
+                while !self.words.is_char_boundary(cut) {
+                    cut += 1;
+                }
+                self.words.drain(..cut);
             }
-            words.drain(..cut);
         }
+    }
+
+    /// Listens for ever. Cancel-safe.
+    pub(super) async fn keep_listening(&mut self) -> Infallible {
+        self.listen().await;
+        std::future::pending().await
+    }
+
+    /// A failure with what the encoder said of it.
+    pub(super) fn explain(&self, reason: String) -> String {
+        if self.words.is_empty() { reason } else { format!("{reason}: {}", self.words.trim()) }
     }
 }

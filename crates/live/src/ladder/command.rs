@@ -17,6 +17,8 @@ pub(super) struct Layout {
 pub(super) struct Job<'a> {
     pub(super) renditions: Vec<(usize, &'a Rendition)>,
     pub(super) source_rate_millis: u32,
+    /// Where each rendition with pictures begins, in milliseconds of the encoder's clock; `None`, or none at all: with the input.
+    pub(super) begins: Vec<Option<i64>>,
 }
 
 impl<'a> Job<'a> {
@@ -24,7 +26,7 @@ impl<'a> Job<'a> {
     pub(super) fn of(plan: &'a Plan, shed: usize, source_rate_millis: u32) -> Self {
         let pictures = plan.renditions.iter().filter(|rendition| rendition.size.is_some()).count();
         let renditions = plan.renditions.iter().enumerate().skip(shed.min(pictures)).collect();
-        Job { renditions, source_rate_millis }
+        Job { renditions, source_rate_millis, begins: Vec::new() }
     }
 
     fn pictures(&self) -> impl Iterator<Item = (usize, &'a Rendition, (u32, u32))> {
@@ -47,6 +49,12 @@ impl<'a> Job<'a> {
     pub(super) fn layout(&self) -> Layout {
         let pictures = self.pictures().map(|(index, ..)| vec![index]);
         Layout { tracks: pictures.chain(self.sounds().into_iter().map(|(_, users)| users)).collect() }
+    }
+
+    /// Before this nobody wants pictures: they are decoded only.
+    fn common_begin(&self) -> Option<i64> {
+        let begins: Option<Vec<i64>> = self.begins.iter().copied().collect();
+        begins?.into_iter().min()
     }
 
     /// Whether anything with pictures is left.
@@ -110,10 +118,15 @@ impl<'a> Job<'a> {
     /// Each rendition is made of the next larger one, which costs less than scaling the source for each.
     fn graph(&self, encoder: Encoder) -> String {
         let mut chains = Vec::new();
-        let (mut from, mut rate) = ("0:v".to_owned(), self.source_rate_millis);
+        let (mut input, mut rate) = ("0:v".to_owned(), self.source_rate_millis);
         let count = self.pictures().count();
+        let common = self.common_begin();
         for (number, (_, rendition, (width, height))) in self.pictures().enumerate() {
             let mut filters = Vec::new();
+            if let Some(begin) = common.filter(|_| number == 0) {
+                filters.push(from(begin));
+            }
+            let own = self.begins.get(number).copied().flatten().filter(|begin| Some(*begin) != common).map(from);
             if rendition.frame_rate_millis + rendition.frame_rate_millis / 4 < rate {
                 // Three quarters of a picture's time, so that jitter drops none that is wanted. Keyframes always stay.
                 let least_us = 750_000_000 / u64::from(rendition.frame_rate_millis.max(1));
@@ -121,16 +134,16 @@ impl<'a> Job<'a> {
                 rate = rendition.frame_rate_millis;
             }
             filters.push(format!("scale={width}:{height}:flags=bilinear,setsar=1,format=yuv420p"));
-            let last = number + 1 == count;
-            let upload = if encoder == Encoder::Vaapi { ",format=nv12,hwupload" } else { "" };
-            let chain = filters.join(",");
-            if last {
-                chains.push(format!("[{from}]{chain}{upload}[v{number}]"));
+            let upload = (encoder == Encoder::Vaapi).then(|| "format=nv12,hwupload".to_owned());
+            let finish: Vec<String> = own.into_iter().chain(upload).collect();
+            if number + 1 == count {
+                filters.extend(finish);
+                chains.push(format!("[{input}]{}[v{number}]", filters.join(",")));
             } else {
-                chains.push(format!("[{from}]{chain},split=2[o{number}][n{number}]"));
-                let pass = if upload.is_empty() { "null" } else { "format=nv12,hwupload" };
-                chains.push(format!("[o{number}]{pass}[v{number}]"));
-                from = format!("n{number}");
+                chains.push(format!("[{input}]{},split=2[o{number}][n{number}]", filters.join(",")));
+                let finish = if finish.is_empty() { "null".to_owned() } else { finish.join(",") };
+                chains.push(format!("[o{number}]{finish}[v{number}]"));
+                input = format!("n{number}");
             }
         }
         let sounds = self.sounds().len();
@@ -141,6 +154,12 @@ impl<'a> Job<'a> {
         }
         chains.join(";")
     }
+}
+
+/// The filter that drops pictures before a time, in milliseconds.
+fn from(begin_ms: i64) -> String {
+    // Half a millisecond less, as decimals are not exact.
+    format!("select='gte(t,{}.{:03}-0.0005)'", begin_ms.max(0) / 1_000, begin_ms.max(0) % 1_000)
 }
 
 /// Arguments as they are collected.
@@ -184,6 +203,26 @@ mod tests {
         assert_eq!(job.layout().tracks, [vec![2], vec![3], vec![2], vec![3]]);
         assert!(job.has_pictures());
         assert!(!Job::of(&plan, 9, 60_000).has_pictures());
+    }
+
+    #[test]
+    fn an_encoder_that_goes_on_encodes_only_what_is_missing() {
+        let plan = ladder(ChannelType::Standard);
+        let mut job = Job::of(&plan, 2, 30_000);
+        job.begins = vec![Some(2_517), Some(2_484)];
+        assert_eq!(
+            job.graph(Encoder::X264),
+            "[0:v]select='gte(t,2.484-0.0005)',scale=640:360:flags=bilinear,setsar=1,format=yuv420p,split=2[o0][n0];\
+             [o0]select='gte(t,2.517-0.0005)'[v0];[n0]scale=284:160:flags=bilinear,setsar=1,format=yuv420p[v1];\
+             [0:a]aresample=async=1,asplit=2[a0][a1]"
+        );
+        // A rendition that is new begins with the input, and so does the decoder's output.
+        job.begins = vec![None, Some(2_484)];
+        let graph = job.graph(Encoder::X264);
+        assert!(
+            graph.starts_with("[0:v]scale") && graph.contains("yuv420p,select='gte(t,2.484-0.0005)'[v1]"),
+            "{graph}"
+        );
     }
 
     #[test]

@@ -4,25 +4,29 @@
 //! |---|---|
 //! | [`plan`] | which renditions a channel has |
 //! | `command` | the encoder's command line |
-//! | `process` | the encoder's life: started, restarted, shed |
-//! | `child` | its process: how it is started, limited and listened to |
+//! | `process` | the encoders' life: started, restarted, handed over, ended |
+//! | `child` | one encoder's process: how it is started, limited and listened to |
 //! | `feed`, `output` | its input and its output |
+//! | `backlog` | what the next encoder needs to go on where the last one stopped |
+//! | `shed` | when there are fewer renditions, and when there are more again |
 //!
 //! The session hands over its access units, on its own timeline, and gets those of the renditions back. Nothing here makes the source wait:
 //! what does not fit into the queue is dropped up to the next keyframe, and counted.
 
+mod backlog;
 mod child;
 mod command;
 mod feed;
 mod output;
 pub mod plan;
 mod process;
+mod shed;
 
 use headwater_media::{AccessUnit, Keyframe, Track, TrackKind};
 use plan::Plan;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -77,7 +81,7 @@ enum Feed {
 /// What comes back. Renditions are told by their place in the plan.
 #[derive(Debug)]
 pub(crate) enum Made {
-    /// The encoder works, and will deliver pictures from this presentation time on.
+    /// The encoder works, and will deliver pictures from this presentation time on. One that goes on where the last one stopped is not told.
     From(i64),
     /// The encoder is gone: nothing comes until the next [`Made::From`].
     Lost,
@@ -85,7 +89,7 @@ pub(crate) enum Made {
     Track(usize, Track),
     /// A rendition's access unit, on the session's timeline.
     Unit(usize, AccessUnit),
-    /// The machine cannot keep up: so many renditions are no longer made, counted from the top.
+    /// So many renditions are not made, counted from the top, because the machine cannot keep up. Zero: all are made again.
     Shed(usize),
     /// There will be no renditions; why.
     Unavailable(String),
@@ -94,23 +98,51 @@ pub(crate) enum Made {
 /// A session's ladder. Dropping it ends the encoder.
 #[derive(Debug)]
 pub(crate) struct Ladder {
-    feed: mpsc::Sender<Feed>,
+    /// `None` once it is to finish.
+    feed: Option<mpsc::Sender<Feed>>,
     made: mpsc::Receiver<Made>,
     _task: AbortOnDropHandle<()>,
     wants_keyframe: bool,
-    dropped: u64,
-    /// Presentation time of the newest picture, for judging how far the encoder is behind.
-    newest: Arc<AtomicI64>,
+    shared: Arc<Shared>,
+}
+
+/// What the session's side, the encoder's input and its output tell each other. Presentation times are ticks of 90 kHz.
+#[derive(Debug)]
+struct Shared {
+    /// The newest picture that was to be encoded.
+    newest: AtomicI64,
+    /// What all renditions that are made have reached.
+    delivered: AtomicI64,
+    /// Units that the queue had no room for.
+    dropped: AtomicU64,
+    /// Another encoder is to go on from the next keyframe.
+    anew: AtomicBool,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Shared {
+            newest: AtomicI64::new(i64::MIN),
+            delivered: AtomicI64::new(i64::MIN),
+            dropped: AtomicU64::new(0),
+            anew: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Ladder {
     pub(crate) fn start(options: Options, plan: Plan, source_rate_millis: u32) -> Self {
         let (feed, fed) = mpsc::channel(QUEUE);
         let (give, made) = mpsc::channel(MADE);
-        let newest = Arc::new(AtomicI64::new(0));
-        let runner = process::Runner::new(options, plan, source_rate_millis, fed, give, Arc::clone(&newest));
+        let shared = Arc::new(Shared::default());
+        let runner = process::Runner::new(options, plan, source_rate_millis, fed, give, Arc::clone(&shared));
         let task = tokio::spawn(runner.run().instrument(tracing::info_span!("ladder")));
-        Ladder { feed, made, _task: AbortOnDropHandle::new(task), wants_keyframe: true, dropped: 0, newest }
+        Ladder { feed: Some(feed), made, _task: AbortOnDropHandle::new(task), wants_keyframe: true, shared }
+    }
+
+    /// Nothing more is handed over: what is being encoded still comes, then [`made`](Self::made) has no more.
+    pub(crate) fn finish(&mut self) {
+        self.feed = None;
     }
 
     /// Hands a track's configuration over.
@@ -121,7 +153,7 @@ impl Ladder {
     /// Hands a unit over, or drops it.
     pub(crate) fn unit(&mut self, unit: AccessUnit) {
         if unit.kind == TrackKind::Video {
-            self.newest.store(unit.pts, Ordering::Relaxed);
+            self.shared.newest.fetch_max(unit.pts, Ordering::Relaxed);
             if self.wants_keyframe && unit.keyframe == Keyframe::No {
                 return;
             }
@@ -132,13 +164,10 @@ impl Ladder {
 
     fn send(&mut self, feed: Feed) {
         // A closed queue means that the runner gave up, and said so.
-        if let Err(TrySendError::Full(_)) = self.feed.try_send(feed) {
-            self.dropped += 1;
+        if let Some(Err(TrySendError::Full(_))) = self.feed.as_ref().map(|queue| queue.try_send(feed)) {
+            let dropped = self.shared.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if !std::mem::replace(&mut self.wants_keyframe, true) {
-                tracing::warn!(
-                    dropped = self.dropped,
-                    "encoder does not keep up; pictures are dropped to the next keyframe"
-                );
+                tracing::warn!(dropped, "encoder does not keep up; pictures are dropped to the next keyframe");
             }
         }
     }

@@ -1,43 +1,47 @@
-//! The encoder's life: started, restarted, shed.
+//! The encoders' life: started, restarted, handed over from one to the next, ended.
+//!
+//! An encoder that goes on for another decodes the backlog from its keyframe on and encodes from the first picture that a rendition lacks,
+//! which it makes a keyframe. So nobody waits for the source's next keyframe, and nothing is delivered twice.
 
-use super::child::{listen, spawn};
+use super::child::{Listener, spawn};
 use super::command::Job;
-use super::feed::feed;
-use super::output::Reader;
+use super::feed::Intake;
+use super::output::{Delivered, Reader};
 use super::plan::Plan;
-use super::{Feed, Made, Options};
-use headwater_media::{AccessUnit, Keyframe, Track, TrackKind};
-use std::collections::VecDeque;
+use super::shed::Judge;
+use super::{Feed, Made, Options, Shared};
+use headwater_media::Timescale;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Pause before a restart; doubled while the encoder does not live, up to the other.
+/// Pause before the second restart within [`WELL_AFTER`]; doubled with each further one, up to the other. The first one is at once.
 const RESTART_AFTER: Duration = Duration::from_millis(200);
 const RESTART_AFTER_MAX: Duration = Duration::from_secs(15);
 /// An encoder that lived so long was well.
 const WELL_AFTER: Duration = Duration::from_secs(10);
 /// An encoder that made nothing so many times is not tried again in this session.
 const FRUITLESS_MAX: u32 = 6;
-/// Where an encoder's clock begins: sound that it makes begins a little before its input.
-const LEAD_MS: i64 = 1_000;
-/// Blocks of sound before the first keyframe that wait for the encoder: more than it is delayed by. Full: the oldest leaves.
-const EARLY_MAX: usize = 4;
+/// How long an encoder may take for its last pictures, once its input is closed: four times what a sound one needs.
+const DRAIN_MAX: Duration = Duration::from_secs(1);
+/// How much of what was missed is encoded: less than [`headwater_hls::follow::LAG_MAX_MS`], after which it is a gap in any case.
+const MAKE_UP_MAX_MS: i64 = 1_500;
 
+/// Runs a session's encoders, one after another.
 pub(super) struct Runner {
     options: Options,
     plan: Plan,
-    pub(super) source_rate_millis: u32,
-    pub(super) fed: mpsc::Receiver<Feed>,
+    intake: Intake,
     give: mpsc::Sender<Made>,
-    /// Presentation time of the newest picture of the source.
-    newest: Arc<AtomicI64>,
-    video: Option<Track>,
-    pub(super) audio: Option<Track>,
-    shed: usize,
+    shared: Arc<Shared>,
+    delivered: Delivered,
+    judge: Judge,
+    /// Whether the session knows that nothing comes.
+    lost: bool,
+    restarts: Restarts,
 }
 
 /// How an encoder ended.
@@ -45,7 +49,7 @@ pub(super) struct Runner {
 pub(super) enum Ended {
     /// The session is over.
     Over,
-    /// It is to begin anew at the next keyframe: it lived its time, or the source changed.
+    /// Another one is to go on: it lived its time, the source changed, or another choice of renditions is to be made.
     Anew,
     /// It, or its pipe, failed.
     Failed(String),
@@ -55,6 +59,12 @@ pub(super) enum Ended {
     Behind,
 }
 
+/// Whether there is more to do.
+enum Next {
+    GoOn,
+    Over,
+}
+
 impl Runner {
     pub(super) fn new(
         options: Options,
@@ -62,108 +72,107 @@ impl Runner {
         source_rate_millis: u32,
         fed: mpsc::Receiver<Feed>,
         give: mpsc::Sender<Made>,
-        newest: Arc<AtomicI64>,
+        shared: Arc<Shared>,
     ) -> Self {
-        Runner { options, plan, source_rate_millis, fed, give, newest, video: None, audio: None, shed: 0 }
+        Runner {
+            judge: Judge::new(options.behind_max, Instant::now()),
+            delivered: Delivered::new(plan.renditions.len()),
+            intake: Intake::new(fed, Arc::clone(&shared), source_rate_millis),
+            options,
+            plan,
+            give,
+            shared,
+            lost: true,
+            restarts: Restarts::default(),
+        }
     }
 
     /// Runs encoders until the session is over or nothing is left to try.
     pub(super) async fn run(mut self) {
-        let (mut pause, mut fruitless) = (RESTART_AFTER, 0);
-        loop {
-            let Some(first) = self.next_keyframe().await else { return };
+        while self.intake.keyframe().await {
             let began = Instant::now();
-            let (ended, made) = self.encode(first).await;
-            if self.give.send(Made::Lost).await.is_err() {
-                return;
-            }
-            match ended {
+            let (ended, has_made) = self.encode().await;
+            let next = match ended {
                 Ended::Over => return,
-                Ended::Anew => pause = RESTART_AFTER,
+                Ended::Anew => self.hand_over().await,
                 Ended::Impossible(reason) => {
-                    let _ = self.give.send(Made::Unavailable(reason)).await;
+                    self.tell(Made::Unavailable(reason)).await;
                     return;
                 }
-                Ended::Behind => {
-                    self.shed += 1;
-                    tracing::warn!(shed = self.shed, "encoder does not keep up; the ladder is shed from the top");
-                    let told = if Job::of(&self.plan, self.shed, self.source_rate_millis).has_pictures() {
-                        Made::Shed(self.shed)
-                    } else {
-                        Made::Unavailable("this machine cannot keep up with any rendition".into())
-                    };
-                    let over = matches!(told, Made::Unavailable(_));
-                    if self.give.send(told).await.is_err() || over {
-                        return;
-                    }
-                }
-                Ended::Failed(reason) => {
-                    fruitless = if made { 0 } else { fruitless + 1 };
-                    pause = if began.elapsed() >= WELL_AFTER { RESTART_AFTER } else { pause };
-                    tracing::warn!(reason, "encoder failed; it is started again");
-                    if fruitless == FRUITLESS_MAX {
-                        let _ = self.give.send(Made::Unavailable(format!("the encoder does not work: {reason}"))).await;
-                        return;
-                    }
-                    self.wait(pause).await;
-                    pause = if made { RESTART_AFTER } else { (pause * 2).min(RESTART_AFTER_MAX) };
-                }
+                Ended::Behind => self.shed().await,
+                Ended::Failed(reason) => self.restart(reason, has_made, began.elapsed()).await,
+            };
+            if let Next::Over = next {
+                return;
             }
         }
     }
 
-    /// Waits without letting the queue fill up.
-    async fn wait(&mut self, pause: Duration) {
-        let until = Instant::now() + pause;
-        while let Ok(Some(feed)) = tokio::time::timeout_at(until, self.fed.recv()).await {
-            if let Feed::Track(track) = feed {
-                self.configure(track);
-            }
+    async fn tell(&mut self, made: Made) -> Next {
+        match made {
+            Made::Lost => self.lost = true,
+            Made::From(_) => self.lost = false,
+            _ => {}
         }
+        if self.give.send(made).await.is_ok() { Next::GoOn } else { Next::Over }
     }
 
-    /// Whether the track was another one.
-    pub(super) fn configure(&mut self, track: Track) -> bool {
-        let slot = match track.kind {
-            TrackKind::Video => &mut self.video,
-            TrackKind::Audio => &mut self.audio,
+    /// The next encoder goes on, with one more rendition if it is time for that.
+    async fn hand_over(&mut self) -> Next {
+        let now = Instant::now();
+        if self.judge.shed() == 0 || now < self.judge.restore_at() {
+            return Next::GoOn;
+        }
+        self.judge.restore_one(now);
+        let shed = self.judge.shed();
+        tracing::info!(shed, "the machine has time to spare; one more rendition is made");
+        self.tell(Made::Shed(shed)).await
+    }
+
+    /// One rendition fewer. If none is left, none is made for a while.
+    async fn shed(&mut self) -> Next {
+        let now = Instant::now();
+        self.judge.shed_one(now);
+        let shed = self.judge.shed();
+        tracing::warn!(shed, "encoder does not keep up; the ladder is shed from the top");
+        if let Next::Over = self.tell(Made::Shed(shed)).await {
+            return Next::Over;
+        }
+        if Job::of(&self.plan, shed, 0).has_pictures() {
+            return Next::GoOn;
+        }
+        tracing::warn!("this machine cannot keep up with any rendition; the stream has its source only");
+        let over = matches!(self.tell(Made::Lost).await, Next::Over);
+        if over || !self.intake.wait(self.judge.restore_at()).await {
+            return Next::Over;
+        }
+        self.hand_over().await
+    }
+
+    /// After a failure: at once where that makes sense.
+    async fn restart(&mut self, reason: String, has_made: bool, lived: Duration) -> Next {
+        tracing::warn!(reason, "encoder failed; it is started again");
+        if !has_made {
+            // It may have died of what it was given.
+            self.intake.backlog.clear();
+        }
+        let Some(pause) = self.restarts.after(has_made, lived) else {
+            self.tell(Made::Unavailable(format!("the encoder does not work: {reason}"))).await;
+            return Next::Over;
         };
-        let changed = slot.as_ref() != Some(&track);
-        *slot = Some(track);
-        changed
-    }
-
-    /// The next keyframe, and the sound just before it.
-    async fn next_keyframe(&mut self) -> Option<VecDeque<AccessUnit>> {
-        let mut early = VecDeque::new();
-        loop {
-            match self.fed.recv().await? {
-                Feed::Track(track) => {
-                    self.configure(track);
-                }
-                Feed::Unit(unit) if unit.kind == TrackKind::Audio => {
-                    early.push_back(unit);
-                    if early.len() > EARLY_MAX {
-                        early.pop_front();
-                    }
-                }
-                Feed::Unit(unit) if unit.keyframe == Keyframe::Yes && self.video.is_some() => {
-                    // First, for the encoder looks at the first few bytes only to know what comes.
-                    early.push_front(unit);
-                    return Some(early);
-                }
-                Feed::Unit(_) => {}
-            }
+        if pause.is_zero() && self.intake.backlog.has_keyframe() {
+            return Next::GoOn;
         }
+        let over = matches!(self.tell(Made::Lost).await, Next::Over);
+        if over || !self.intake.wait(Instant::now() + pause).await { Next::Over } else { Next::GoOn }
     }
 
-    /// Runs one encoder from a keyframe on. Tells whether it made anything.
-    async fn encode(&mut self, first: VecDeque<AccessUnit>) -> (Ended, bool) {
-        let (Some(video), Some(keyframe)) = (self.video.clone(), first.front().cloned()) else {
-            return (Ended::Anew, true);
-        };
+    /// Runs one encoder from the backlog on. Tells whether it made anything.
+    async fn encode(&mut self) -> (Ended, bool) {
+        let Some(base_ms) = self.intake.base_ms() else { return (Ended::Anew, true) };
         let plan = self.plan.clone();
-        let job = Job::of(&plan, self.shed, self.source_rate_millis);
+        let mut job = Job::of(&plan, self.judge.shed(), self.intake.source_rate_millis);
+        let from = self.resume(&mut job, base_ms);
         let mut child = match spawn(&self.options, &job) {
             Ok(child) => child,
             Err(error) => {
@@ -173,47 +182,123 @@ impl Runner {
             }
         };
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+        let (Some(stdin), Some(mut stdout), Some(stderr)) = pipes else {
             return (Ended::Failed("it has no pipes".into()), false);
         };
         tracing::info!(renditions = job.renditions.len(), "encoder started");
-        if self.give.send(Made::From(keyframe.pts)).await.is_err() {
+        if let Some(from) = from
+            && let Next::Over = self.tell(Made::From(from)).await
+        {
             return (Ended::Over, true);
         }
-        let base_ms = video.timescale.ms_of_ticks(keyframe.dts.min(keyframe.pts)) - LEAD_MS;
-        let mut reader = Reader {
-            give: self.give.clone(),
-            tracks: job.layout().tracks,
-            base_ms,
-            scales: Vec::new(),
-            newest_in: Arc::clone(&self.newest),
-            began: Instant::now(),
-            behind_since: None,
-            behind_max_ms: i64::try_from(self.options.behind_max.as_millis()).unwrap_or(i64::MAX),
-            made: false,
+        self.judge.begin(Instant::now());
+        let state = (&mut self.delivered, &mut self.judge);
+        let mut reader = Reader::new(self.give.clone(), Arc::clone(&self.shared), state, job.layout().tracks, base_ms);
+        let mut listener = Listener::new(stderr);
+        let ended = tokio::select! {
+            ended = self.intake.feed(stdin, base_ms) => ended,
+            ended = reader.read(&mut stdout) => ended,
+            never = listener.keep_listening() => match never {},
         };
-        let mut words = String::new();
-        let ended = {
-            let feeding = feed(self, stdin, video, first, base_ms);
-            let listening = listen(stderr, &mut words);
-            tokio::pin!(feeding, listening);
-            tokio::select! {
-                ended = &mut feeding => ended,
-                ended = reader.read(stdout) => ended,
-                ended = async { listening.await; std::future::pending().await } => ended,
+        match &ended {
+            Ended::Over | Ended::Anew => {
+                // Its input is closed now.
+                let drained = tokio::select! {
+                    drained = tokio::time::timeout(DRAIN_MAX, reader.drain(&mut stdout)) => drained.is_ok(),
+                    never = listener.keep_listening() => match never {},
+                };
+                if drained {
+                    self.intake.backlog.skip_to_newest();
+                }
             }
-        };
-        if let Ended::Failed(_) = &ended {
             // Its last words come with its end.
-            let _ = tokio::time::timeout(Duration::from_millis(100), child.wait()).await;
+            Ended::Failed(_) => {
+                let _ = tokio::time::timeout(Duration::from_millis(100), listener.listen()).await;
+            }
+            _ => {}
         }
+        let has_made = reader.has_made();
         if let Err(error) = child.kill().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "encoder is not killed");
         }
         let ended = match ended {
-            Ended::Failed(reason) if !words.is_empty() => Ended::Failed(format!("{reason}: {}", words.trim())),
+            Ended::Failed(reason) => Ended::Failed(listener.explain(reason)),
             ended => ended,
         };
-        (ended, reader.made)
+        (ended, has_made)
+    }
+
+    /// Has the job begin where renditions stopped. Gives the presentation time that the session is to be told of, if it does not just go on.
+    fn resume(&mut self, job: &mut Job<'_>, base_ms: i64) -> Option<i64> {
+        const TICKS_A_MS: i64 = 90;
+        let keyframe = self.intake.backlog.keyframe()?.pts;
+        let floor = self.shared.newest.load(Ordering::Relaxed).saturating_sub(MAKE_UP_MAX_MS * TICKS_A_MS);
+        let mut first = i64::MAX;
+        let mut goes_on = !self.lost;
+        for (index, rendition) in &job.renditions {
+            if rendition.size.is_none() {
+                continue;
+            }
+            let begin = match self.delivered.pictures.get(*index).copied().flatten() {
+                Some(newest) => {
+                    let next = newest.saturating_add(TICKS_A_MS);
+                    goes_on &= next >= floor;
+                    let begin = next.max(floor);
+                    job.begins.push(Some(Timescale::VIDEO.ms_of_ticks(begin) - base_ms));
+                    begin.max(keyframe)
+                }
+                None => {
+                    goes_on = false;
+                    job.begins.push(None);
+                    keyframe
+                }
+            };
+            first = first.min(begin);
+        }
+        (!goes_on).then_some(first)
+    }
+}
+
+/// When an encoder that failed is started again.
+#[derive(Debug, Default)]
+struct Restarts {
+    pause: Duration,
+    fruitless: u32,
+}
+
+impl Restarts {
+    /// How long to wait after an encoder that lived so long; `None`: it is not tried again.
+    fn after(&mut self, has_made: bool, lived: Duration) -> Option<Duration> {
+        self.fruitless = if has_made { 0 } else { self.fruitless + 1 };
+        if self.fruitless == FRUITLESS_MAX {
+            return None;
+        }
+        if lived >= WELL_AFTER {
+            self.pause = Duration::ZERO;
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).clamp(RESTART_AFTER, RESTART_AFTER_MAX);
+        Some(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_restart_is_at_once_and_further_ones_wait_longer_and_longer() {
+        let mut restarts = Restarts::default();
+        let short = Duration::from_secs(1);
+        let pauses: Vec<u128> = (0..9).filter_map(|_| restarts.after(true, short)).map(|p| p.as_millis()).collect();
+        assert_eq!(pauses, [0, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 15_000]);
+        assert_eq!(restarts.after(true, WELL_AFTER), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_encoder_that_never_makes_anything_is_given_up() {
+        let mut restarts = Restarts::default();
+        let tries = std::iter::from_fn(|| restarts.after(false, Duration::ZERO)).count();
+        assert_eq!(tries as u32, FRUITLESS_MAX - 1);
     }
 }
