@@ -2,123 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+#[path = "ladder/life.rs"]
+mod life;
+#[path = "ladder/stage.rs"]
+mod stage;
 mod support;
 
-use headwater_edge::{Channels, State, router};
-use headwater_hls::lint::{Linter, ReadPlaylist, Severity, across, read};
-use headwater_hls::{Delta, playlist};
-use headwater_ingest::{Directory, Limits, serve_rtmp};
 use headwater_live::ladder::{self, Encoder};
-use headwater_live::{Hub, Journal, LadderState, LiveStream, Options};
-use headwater_model::ivs::Channel;
-use headwater_model::{Realm, Timestamp};
-use std::process::Stdio;
-use std::sync::Arc;
+use headwater_live::{LadderState, LiveStream};
+use stage::{PATIENCE, Stage, TURN, check, encoders, run, texts};
 use std::time::Duration;
-use support::Site;
-use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_secs(25);
-
-/// A server with one channel, and somebody who publishes.
-struct Stage {
-    hub: Hub,
-    channel_id: String,
-    master: String,
-    publish_to: String,
-    _servers: JoinSet<()>,
-}
-
-impl Stage {
-    async fn new(ladder: ladder::Options) -> Stage {
-        let site = Arc::new(Site(Channel::new(&Realm::default(), "test", Timestamp(0))));
-        let options = Options { ladder, ..Options::default() };
-        let hub = Hub::new(options, Arc::clone(&site) as Arc<dyn Journal>);
-        let (rtmp, web) =
-            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-        let (publish_at, watch_at) = (rtmp.local_addr().unwrap(), web.local_addr().unwrap());
-        let mut servers = JoinSet::new();
-        let directory = Arc::clone(&site) as Arc<dyn Directory>;
-        let serving = serve_rtmp(rtmp, directory, hub.clone(), Limits::default(), CancellationToken::new());
-        servers.spawn(async move {
-            serving.await;
-        });
-        let channels = Arc::clone(&site) as Arc<dyn Channels>;
-        let state = State { hub: hub.clone(), channels, realm: Realm::default() };
-        servers.spawn(async move { axum::serve(web, router(state)).await.unwrap() });
-        let channel_id = site.0.id.clone();
-        Stage {
-            hub,
-            master: format!("http://{watch_at}/api/video/v1/us-east-1.000000000000.channel.{channel_id}.m3u8"),
-            channel_id,
-            publish_to: format!("rtmp://{publish_at}/app/key"),
-            _servers: servers,
-        }
-    }
-
-    /// 640x480 with 30 pictures a second, a keyframe each second.
-    fn publish(&self) -> Child {
-        let arguments = "-hide_banner -loglevel error -nostdin -re -f lavfi -i testsrc2=size=640x480:rate=30 \
-                         -f lavfi -i sine=frequency=440:sample_rate=48000 -t 60 -c:v libx264 -preset ultrafast -bf 2 \
-                         -pix_fmt yuv420p -g 30 -c:a aac -b:a 64k -f flv";
-        let mut command = Command::new("ffmpeg");
-        command.args(arguments.split_whitespace()).arg(&self.publish_to).stdin(Stdio::null()).kill_on_drop(true);
-        command.spawn().expect("ffmpeg is installed")
-    }
-
-    async fn stream(&self, what: &str, enough: impl Fn(&LiveStream) -> bool) -> Arc<LiveStream> {
-        let began = Instant::now();
-        loop {
-            if let Some(stream) = self.hub.stream(&self.channel_id).filter(|stream| enough(stream)) {
-                return stream;
-            }
-            assert!(began.elapsed() < PATIENCE, "{what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-/// The media playlists, the source's first. They are read at one moment.
-fn texts(stream: &LiveStream) -> Vec<(String, String)> {
-    let offer = stream.offer();
-    let mut all = vec![stream.snapshot()];
-    all.extend(offer.renditions.iter().map(|rendition| rendition.watch.borrow().clone()));
-    all.iter().map(|snapshot| (snapshot.rendition().to_owned(), playlist::media(snapshot, Delta::Full))).collect()
-}
-
-fn check(texts: &[(String, String)]) -> Vec<ReadPlaylist> {
-    let pairs: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    assert_eq!(across(&pairs), [], "{texts:#?}");
-    for (name, text) in texts {
-        let mut findings = Linter::new().check(text);
-        findings.retain(|finding| finding.severity == Severity::Error);
-        assert_eq!(findings, [], "{name}: {text}");
-    }
-    texts.iter().map(|(_, text)| read(text).unwrap()).collect()
-}
-
-/// What a program says.
-async fn run(program: &str, arguments: &[&str]) -> String {
-    let child = Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(PATIENCE, child).await.expect("in time").expect("it is installed");
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The encoders that this process started, by their parent.
-async fn encoders() -> Vec<i32> {
-    let own = std::process::id().to_string();
-    let listed = run("ps", &["-o", "pid=,args=", "--ppid", &own]).await;
-    let encoders = listed.lines().filter(|line| line.contains("filter_complex"));
-    encoders.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
-}
-
-/// Both tests look for their own process's children, so they take turns.
-static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ladder_is_aligned_plays_and_outlives_its_encoder() {

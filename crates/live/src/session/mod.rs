@@ -35,6 +35,8 @@ pub const RECONNECT_WINDOW_S_MAX: u64 = 300;
 pub(crate) const INBOX: usize = 32;
 /// How long before the end the last part is published: a player that waits for it needs one request to hear of it and one to fetch it.
 const LAST_PART_LEAD: Duration = Duration::from_millis(250);
+/// How long the renditions' end waits for the encoder's last pictures, which take about a quarter of this.
+const LADDER_END_MAX: Duration = Duration::from_secs(1);
 /// The name of the rendition that is the encoder's own.
 const SOURCE_RENDITION: &str = "source";
 
@@ -164,19 +166,45 @@ impl Session {
         if let Some(publisher) = self.publisher.take() {
             publisher.cut.send_replace(Some(cut));
         }
-        // Players drop a part that they first see beside EXT-X-ENDLIST.
-        self.packager.flush();
-        if self.publish_snapshot() == Published::Next {
-            tokio::time::sleep(LAST_PART_LEAD).await;
-        }
-        self.packager.end();
-        self.publish_snapshot();
-        self.renditions.end();
-        self.publish_renditions();
+        self.finish().await;
         conclude(&self.shared, &self.identity, &self.progress).await;
         if let Some(stopped) = stopped {
             let _ = stopped.send(());
         }
+    }
+
+    /// Publishes what is left, then the end: of the source at its time, of the renditions when the encoder's last pictures are in.
+    async fn finish(&mut self) {
+        let began = Instant::now();
+        self.packager.flush();
+        // Players drop a part that they first see beside EXT-X-ENDLIST.
+        let lead = if self.publish_snapshot() == Published::Next { LAST_PART_LEAD } else { Duration::ZERO };
+        self.renditions.finish();
+        let early = self.take_last(began + lead).await;
+        tokio::time::sleep_until(began + lead).await;
+        self.packager.end();
+        self.publish_source();
+        let drained = match early {
+            Some(at) => Some(at),
+            None => self.take_last(began + LADDER_END_MAX).await,
+        };
+        if let Some(at) = drained {
+            tokio::time::sleep_until(at + lead).await;
+        }
+        self.tell_renditions();
+        self.renditions.end();
+        self.publish_renditions();
+    }
+
+    /// Takes what the encoder still makes. Tells when that was all, if it was before `until`.
+    async fn take_last(&mut self, until: Instant) -> Option<Instant> {
+        while let Some(made) = tokio::time::timeout_at(until, self.renditions.last()).await.ok()? {
+            self.renditions.handle_made(made);
+            self.publish_renditions();
+        }
+        self.renditions.drained();
+        self.publish_renditions();
+        Some(Instant::now())
     }
 
     async fn handle(&mut self, command: Command) -> Flow {

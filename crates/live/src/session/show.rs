@@ -53,11 +53,16 @@ impl Session {
     pub(super) fn publish_snapshot(&mut self) -> Published {
         let published = self.publish_source();
         if published != Published::Nothing {
-            let live = self.progress.with(|stage| stage.live.as_ref().map(|live| live.stream.clone()));
-            self.renditions.tell(&mut self.packager, live.as_deref());
+            self.tell_renditions();
             self.publish_renditions();
         }
         published
+    }
+
+    /// Hands the source's cuts on.
+    pub(super) fn tell_renditions(&mut self) {
+        let live = self.progress.with(|stage| stage.live.as_ref().map(|live| live.stream.clone()));
+        self.renditions.tell(&mut self.packager, live.as_deref());
     }
 
     pub(super) fn publish_renditions(&mut self) {
@@ -67,7 +72,7 @@ impl Session {
         }
     }
 
-    fn publish_source(&mut self) -> Published {
+    pub(super) fn publish_source(&mut self) -> Published {
         let Some(snapshot) = self.packager.poll_snapshot() else { return Published::Nothing };
         let first = self.progress.with(|stage| match &stage.live {
             Some(live) => {
