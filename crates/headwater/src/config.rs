@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use headwater_live::ladder::Encoder;
+use headwater_live::ladder::{Confiner, Encoder, User};
 use headwater_model::Realm;
 
 /// One setting: where it may be given and what it means.
@@ -43,6 +43,9 @@ pub const SETTINGS: &[Setting] = &[
         "x264",
         "what makes the renditions of STANDARD and ADVANCED channels: x264, nvenc, vaapi, qsv, off",
     ),
+    setting("ladder.fallback", "x264", "what encodes if ladder.encoder is hardware that is not there: x264, off"),
+    setting("ladder.confine", "on", "whether encoders are shut off from files, network and privileges: on, off"),
+    setting("ladder.user", "65534:65534", "user and group, by number, of encoders if the server is root; empty: root"),
     setting("ladder.ffmpeg", "ffmpeg", "the ffmpeg program that encodes; a bare name is looked for in PATH"),
     setting("functions.python", "", "Python interpreter; default: the one in the data folder, else python3"),
     setting("functions.node", "", "Node.js interpreter; default: node"),
@@ -380,6 +383,12 @@ impl Config {
                     "off" => Some(Encoder::Off),
                     _ => None,
                 })?,
+                fallback: layers.parse("ladder.fallback", "x264 or off", |v| match v {
+                    "x264" => Some(Encoder::X264),
+                    "off" => Some(Encoder::Off),
+                    _ => None,
+                })?,
+                confiner: confiner(layers)?,
                 ffmpeg: layers.parse("ladder.ffmpeg", "a program", |v| (!v.is_empty()).then(|| PathBuf::from(v)))?,
                 ..Default::default()
             },
@@ -400,6 +409,27 @@ impl Config {
             })?,
         })
     }
+}
+
+/// The subcommand that hands its arguments to [`headwater_confine::confine`].
+pub const CONFINE: &str = "confine";
+
+fn confiner(layers: &Layers) -> Result<Option<Confiner>, ConfigError> {
+    let confined = layers.parse("ladder.confine", "on or off", |v| match v {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    })?;
+    let user = layers.parse("ladder.user", "USER:GROUP by number, such as 65534:65534", |v| {
+        if v.is_empty() {
+            return Some(None);
+        }
+        let (uid, gid) = v.split_once(':')?;
+        Some(Some(User { uid: uid.parse().ok()?, gid: gid.parse().ok()? }))
+    })?;
+    // This very program, also when its file was replaced since.
+    let program = PathBuf::from("/proc/self/exe");
+    Ok(confined.then(|| Confiner { program, subcommand: CONFINE.to_owned(), user }))
 }
 
 fn is_host(text: &str) -> bool {

@@ -30,7 +30,17 @@ use crate::config::{Config, Layers, LogFormat};
 /// `EX_CONFIG` of sysexits.h.
 const EXIT_CONFIGURATION: u8 = 78;
 
+/// What shells give for a program that cannot be executed.
+const EXIT_NOT_RUN: u8 = 126;
+
 fn main() -> ExitCode {
+    // Not a command of the user's: how this program starts what it does not trust. Before anything else, as only one thread is confined.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == config::CONFINE) {
+        let Err(error) = headwater_confine::confine(arguments);
+        eprintln!("headwater: {error}");
+        return ExitCode::from(EXIT_NOT_RUN);
+    }
     let cli = Cli::parse();
     let layers = match cli.settings.layers() {
         Ok(layers) => layers,

@@ -42,6 +42,7 @@ pub(crate) struct Renditions {
     /// The slot of each rendition of the plan.
     of_plan: Vec<usize>,
     state: LadderState,
+    encoder_note: Option<String>,
     /// How many of the plan are shed.
     shed: usize,
     gaps: u64,
@@ -66,6 +67,7 @@ impl Renditions {
             slots: Vec::new(),
             of_plan: Vec::new(),
             state,
+            encoder_note: None,
             shed: 0,
             gaps: 0,
             changed: false,
@@ -267,6 +269,10 @@ impl Renditions {
                 self.state = if shed == 0 { LadderState::Running } else { LadderState::Shed(shed) };
                 self.changed = true;
             }
+            Made::Instead(said) => {
+                self.encoder_note = Some(said);
+                self.changed = true;
+            }
             Made::Unavailable(reason) => {
                 tracing::error!(reason, "no ladder; the stream has its source only");
                 self.state = LadderState::Unavailable(reason);
@@ -335,7 +341,8 @@ impl Renditions {
             let source = self.source_offered == Passthrough::Top || !pictures;
             let sound_alone_by_type =
                 self.of_plan.iter().any(|&index| self.slots[index].follower.rendition() == playlist::AUDIO_ONLY);
-            live.show(Offer { source, sound_alone_by_type, renditions, ladder: self.state.clone() });
+            let encoder_note = self.encoder_note.clone();
+            live.show(Offer { source, sound_alone_by_type, renditions, ladder: self.state.clone(), encoder_note });
         }
     }
 }

@@ -58,6 +58,8 @@ pub struct Offer {
     pub renditions: Vec<Rendition>,
     /// Whether there is a ladder.
     pub ladder: LadderState,
+    /// Which encoder makes it instead of the configured one, and why.
+    pub encoder_note: Option<String>,
 }
 
 /// A stream from its first playlist on; still there for a while after its end, for players that ask for it by epoch.
@@ -94,6 +96,7 @@ impl LiveStream {
                 sound_alone_by_type: false,
                 renditions: Vec::new(),
                 ladder: LadderState::default(),
+                encoder_note: None,
             })),
             sound_alone_wanted: AtomicBool::new(false),
         }

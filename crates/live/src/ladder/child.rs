@@ -2,9 +2,13 @@
 
 use super::command::Job;
 use super::{Encoder, Options};
+use headwater_confine::{Confinement, REPORT, User};
 use rustix::process::{Pid, Resource, Rlimit};
 use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Once;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, Command};
 
@@ -14,27 +18,79 @@ const WORDS_MAX: usize = 600;
 const MEMORY_MAX: u64 = 4 * 1024 * 1024 * 1024;
 const NICENESS: i32 = 5;
 
-pub(super) fn spawn(options: &Options, job: &Job<'_>) -> std::io::Result<Child> {
-    let mut command = Command::new(&options.ffmpeg);
-    command.args(job.arguments(options)).env_clear().current_dir("/").kill_on_drop(true);
-    // It needs the way to its libraries and drivers, and nothing else that we know.
-    for name in ["PATH", "LD_LIBRARY_PATH", "LIBVA_DRIVER_NAME", "CUDA_VISIBLE_DEVICES"] {
+/// What an encoder takes from the server's environment: the way to its drivers.
+const ENVIRONMENT: [&str; 3] = ["LD_LIBRARY_PATH", "LIBVA_DRIVER_NAME", "CUDA_VISIBLE_DEVICES"];
+const OPEN_FILES_MAX: u64 = 64;
+
+/// Starts an encoder. It dies with this thread at the latest, which is a worker's.
+pub(super) fn spawn(options: &Options, job: &Job<'_>) -> io::Result<Child> {
+    let program = find(&options.ffmpeg)?;
+    let mut command = match &options.confiner {
+        Some(confiner) => {
+            let confinement = confinement(options.encoder, confiner.user);
+            Command::from(confinement.command(&confiner.program, &confiner.subcommand, &program))
+        }
+        None => {
+            let mut command = Command::new(&program);
+            command.env_clear().current_dir("/");
+            command
+        }
+    };
+    for name in ENVIRONMENT {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
     }
+    command.args(job.arguments(options)).kill_on_drop(true);
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid.filter(|_| options.confiner.is_none()) {
         limit(pid, options);
     }
     Ok(child)
 }
 
-/// What strangers sent is decoded there: it may write no files, take no more memory than it needs, and stands back behind the rest.
-fn limit(pid: Pid, options: &Options) {
-    let mut limits = vec![(Resource::Fsize, 0), (Resource::Core, 0), (Resource::Nofile, 64)];
-    if options.encoder == Encoder::X264 {
+/// The program's file; a bare name is looked for in `PATH`.
+fn find(program: &Path) -> io::Result<PathBuf> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    if program.components().count() > 1 {
+        return if program.is_file() { std::path::absolute(program) } else { Err(missing()) };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|place| place.is_file());
+    std::path::absolute(found.ok_or_else(missing)?)
+}
+
+/// It decodes what strangers sent: it reads libraries, writes nothing, and reaches nobody.
+fn confinement(encoder: Encoder, user: Option<User>) -> Confinement {
+    let mut confinement =
+        Confinement { user, open_files_max: Some(OPEN_FILES_MAX), niceness: NICENESS, ..Confinement::of_a_program() };
+    if !encoder.is_hardware() {
         // Graphics drivers map far more than they use.
+        confinement.memory_max = Some(MEMORY_MAX);
+        return confinement;
+    }
+    let nodes = match encoder {
+        Encoder::Nvenc => std::fs::read_dir("/dev").into_iter().flatten().flatten().map(|entry| entry.path()).collect(),
+        _ => vec![PathBuf::from("/dev/dri")],
+    };
+    let is_theirs = |path: &PathBuf| encoder != Encoder::Nvenc || path.starts_with("/dev") && is_nvidia(path);
+    confinement.devices.extend(nodes.into_iter().filter(is_theirs));
+    // Drivers ask the kernel which devices there are.
+    confinement
+        .read
+        .extend(["/sys", "/proc/driver", "/proc/devices", "/proc/modules", "/proc/self"].map(PathBuf::from));
+    confinement
+}
+
+fn is_nvidia(node: &Path) -> bool {
+    node.file_name().is_some_and(|name| name.to_string_lossy().starts_with("nvidia"))
+}
+
+/// The same limits from outside, where there is no confiner.
+fn limit(pid: Pid, options: &Options) {
+    let mut limits = vec![(Resource::Fsize, 0), (Resource::Core, 0), (Resource::Nofile, OPEN_FILES_MAX)];
+    if !options.encoder.is_hardware() {
         limits.push((Resource::As, MEMORY_MAX));
     }
     for (resource, most) in limits {
@@ -47,6 +103,9 @@ fn limit(pid: Pid, options: &Options) {
         tracing::debug!(error = &error as &dyn std::error::Error, "encoder keeps its priority");
     }
 }
+
+/// What the kernel lacks is the same for each encoder, and told once.
+static TOLD: Once = Once::new();
 
 /// Keeps an encoder's last words.
 #[derive(Debug)]
@@ -67,6 +126,7 @@ impl Listener {
             let text = String::from_utf8_lossy(&buffer[..count]);
             tracing::debug!(said = %text.trim().escape_debug(), "encoder");
             self.words.push_str(&text);
+            self.hear_reports();
             if self.words.len() > WORDS_MAX {
                 let mut cut = self.words.len() - WORDS_MAX;
                 while !self.words.is_char_boundary(cut) {
@@ -74,6 +134,20 @@ impl Listener {
                 }
                 self.words.drain(..cut);
             }
+        }
+    }
+
+    /// What is not confined is said first of all.
+    fn hear_reports(&mut self) {
+        let mut reports = Vec::new();
+        while self.words.starts_with(REPORT)
+            && let Some(end) = self.words.find('\n')
+        {
+            let line: String = self.words.drain(..=end).collect();
+            reports.push(line.trim_start_matches(REPORT).trim().to_owned());
+        }
+        if !reports.is_empty() {
+            TOLD.call_once(|| tracing::warn!(reports = reports.join("; "), "encoders are not fully confined"));
         }
     }
 

@@ -22,6 +22,7 @@ pub mod plan;
 mod process;
 mod shed;
 
+pub use headwater_confine::User;
 use headwater_media::{AccessUnit, Keyframe, Track, TrackKind};
 use plan::Plan;
 use std::path::PathBuf;
@@ -54,11 +55,44 @@ pub enum Encoder {
     Qsv,
 }
 
+impl Encoder {
+    /// As the configuration has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Encoder::Off => "off",
+            Encoder::X264 => "x264",
+            Encoder::Nvenc => "nvenc",
+            Encoder::Vaapi => "vaapi",
+            Encoder::Qsv => "qsv",
+        }
+    }
+
+    /// Whether it is a part of the machine that may be missing.
+    pub fn is_hardware(self) -> bool {
+        matches!(self, Encoder::Nvenc | Encoder::Vaapi | Encoder::Qsv)
+    }
+}
+
+/// How the encoder is confined: it decodes what strangers sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confiner {
+    /// A program that hands its arguments after the first to [`headwater_confine::confine`].
+    pub program: PathBuf,
+    /// That first one.
+    pub subcommand: String,
+    /// Who the encoder runs as if the server is root.
+    pub user: Option<User>,
+}
+
 /// How ladders are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What encodes.
     pub encoder: Encoder,
+    /// What encodes in its place if it is hardware that this machine lacks.
+    pub fallback: Encoder,
+    /// How the encoder's process is confined; `None`: by limits only.
+    pub confiner: Option<Confiner>,
     /// The ffmpeg program; a bare name is looked for in `PATH`.
     pub ffmpeg: PathBuf,
     /// How far the encoder may be behind before the ladder is shed, once it has run for a while.
@@ -67,7 +101,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { encoder: Encoder::Off, ffmpeg: PathBuf::from("ffmpeg"), behind_max: Duration::from_millis(1_500) }
+        Options {
+            encoder: Encoder::Off,
+            fallback: Encoder::X264,
+            confiner: None,
+            ffmpeg: PathBuf::from("ffmpeg"),
+            behind_max: Duration::from_millis(1_500),
+        }
     }
 }
 
@@ -91,6 +131,8 @@ pub(crate) enum Made {
     Unit(usize, AccessUnit),
     /// So many renditions are not made, counted from the top, because the machine cannot keep up. Zero: all are made again.
     Shed(usize),
+    /// Another encoder than the configured one makes them; which, and why.
+    Instead(String),
     /// There will be no renditions; why.
     Unavailable(String),
 }

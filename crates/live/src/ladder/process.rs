@@ -9,7 +9,7 @@ use super::feed::Intake;
 use super::output::{Delivered, Reader};
 use super::plan::Plan;
 use super::shed::Judge;
-use super::{Feed, Made, Options, Shared};
+use super::{Encoder, Feed, Made, Options, Shared};
 use headwater_media::Timescale;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ const RESTART_AFTER_MAX: Duration = Duration::from_secs(15);
 const WELL_AFTER: Duration = Duration::from_secs(10);
 /// An encoder that made nothing so many times is not tried again in this session.
 const FRUITLESS_MAX: u32 = 6;
+/// The same of hardware that another encoder stands in for: it is there or it is not.
+const HARDWARE_FRUITLESS_MAX: u32 = 2;
 /// How long an encoder may take for its last pictures, once its input is closed: four times what a sound one needs.
 const DRAIN_MAX: Duration = Duration::from_secs(1);
 /// How much of what was missed is encoded: less than [`headwater_hls::follow::LAG_MAX_MS`], after which it is a gap in any case.
@@ -156,7 +158,11 @@ impl Runner {
             // It may have died of what it was given.
             self.intake.backlog.clear();
         }
-        let Some(pause) = self.restarts.after(has_made, lived) else {
+        let fruitless_max = if self.options.encoder.is_hardware() { HARDWARE_FRUITLESS_MAX } else { FRUITLESS_MAX };
+        let Some(pause) = self.restarts.after(has_made, lived, fruitless_max) else {
+            if self.options.encoder.is_hardware() && self.options.fallback == Encoder::X264 {
+                return self.fall_back(reason).await;
+            }
             self.tell(Made::Unavailable(format!("the encoder does not work: {reason}"))).await;
             return Next::Over;
         };
@@ -165,6 +171,15 @@ impl Runner {
         }
         let over = matches!(self.tell(Made::Lost).await, Next::Over);
         if over || !self.intake.wait(Instant::now() + pause).await { Next::Over } else { Next::GoOn }
+    }
+
+    /// The hardware is not there: the processor encodes.
+    async fn fall_back(&mut self, reason: String) -> Next {
+        let encoder = self.options.encoder.as_str();
+        tracing::error!(encoder, reason, "this machine cannot use the configured encoder; x264 encodes in its place");
+        self.options.encoder = Encoder::X264;
+        self.restarts = Restarts::default();
+        self.tell(Made::Instead(format!("{encoder} cannot be used here, so x264 encodes: {reason}"))).await
     }
 
     /// Runs one encoder from the backlog on. Tells whether it made anything.
@@ -268,9 +283,9 @@ struct Restarts {
 
 impl Restarts {
     /// How long to wait after an encoder that lived so long; `None`: it is not tried again.
-    fn after(&mut self, has_made: bool, lived: Duration) -> Option<Duration> {
+    fn after(&mut self, has_made: bool, lived: Duration, fruitless_max: u32) -> Option<Duration> {
         self.fruitless = if has_made { 0 } else { self.fruitless + 1 };
-        if self.fruitless == FRUITLESS_MAX {
+        if self.fruitless >= fruitless_max {
             return None;
         }
         if lived >= WELL_AFTER {
@@ -290,15 +305,16 @@ mod tests {
     fn the_first_restart_is_at_once_and_further_ones_wait_longer_and_longer() {
         let mut restarts = Restarts::default();
         let short = Duration::from_secs(1);
-        let pauses: Vec<u128> = (0..9).filter_map(|_| restarts.after(true, short)).map(|p| p.as_millis()).collect();
+        let pauses: Vec<u128> =
+            (0..9).filter_map(|_| restarts.after(true, short, FRUITLESS_MAX)).map(|p| p.as_millis()).collect();
         assert_eq!(pauses, [0, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 15_000]);
-        assert_eq!(restarts.after(true, WELL_AFTER), Some(Duration::ZERO));
+        assert_eq!(restarts.after(true, WELL_AFTER, FRUITLESS_MAX), Some(Duration::ZERO));
     }
 
     #[test]
     fn an_encoder_that_never_makes_anything_is_given_up() {
         let mut restarts = Restarts::default();
-        let tries = std::iter::from_fn(|| restarts.after(false, Duration::ZERO)).count();
+        let tries = std::iter::from_fn(|| restarts.after(false, Duration::ZERO, FRUITLESS_MAX)).count();
         assert_eq!(tries as u32, FRUITLESS_MAX - 1);
     }
 }
