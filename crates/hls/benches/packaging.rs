@@ -68,7 +68,7 @@ fn run(latency: Latency) -> Figures {
                 Unit::Access(unit) => {
                     packager.handle_unit(unit, WallTime(i64::from(ms))).expect("the fixture fits");
                 }
-                Unit::Metadata(_) | Unit::Ignored => {}
+                _ => {}
             }
         }
         let snapshot = packager.poll_snapshot();

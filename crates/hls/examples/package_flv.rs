@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 Unit::Config(track) => packager.handle_track(track),
                 Unit::Access(unit) => packager.handle_unit(unit, now)?,
                 Unit::Metadata(metadata) => packager.handle_metadata(&metadata),
-                Unit::Ignored => {}
+                _ => {}
             }
             revisions += look(&mut packager, &mut linter, folder, &mut written)?;
         }

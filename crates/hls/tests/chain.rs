@@ -103,7 +103,7 @@ proptest! {
                 match unit {
                     Unit::Config(track) => packager.handle_track(track),
                     Unit::Access(unit) => packager.handle_unit(unit, WallTime(wall)).unwrap(),
-                    Unit::Metadata(_) | Unit::Ignored => {}
+                    _ => {}
                 }
             }
             look(&mut packager, &mut linter);

@@ -11,7 +11,7 @@
 //! | [`flv`] | what RTMP carries, demultiplexed | FLV 10.1, Enhanced RTMP v2 |
 //! | [`fmp4`] | init segments and fragments | ISO/IEC 14496-12, CMAF |
 //!
-//! Left out: multitrack of Enhanced RTMP (refused by name), HDR metadata packets (ignored), codecs other than those above (refused by name).
+//! Left out: further audio tracks of Enhanced RTMP (told and passed over), HDR metadata packets (ignored), codecs other than those above (refused by name).
 
 pub mod bits;
 pub mod codec;
@@ -24,6 +24,6 @@ pub mod track;
 
 pub use codec::CodecConfig;
 pub use cue::{Cue, CueOwner};
-pub use metadata::StreamMetadata;
+pub use metadata::{FurtherMetadata, StreamMetadata};
 pub use time::{MediaTime, Timescale, WallTime};
-pub use track::{AccessUnit, Keyframe, Track, TrackKind};
+pub use track::{AccessUnit, FurtherTrack, Keyframe, Track, TrackKind};

@@ -1,5 +1,7 @@
 //! What an encoder says about its stream (`onMetaData` of RTMP).
 
+use crate::track::FurtherTrack;
+
 /// An encoder's own words about its stream. Advice: the codec configurations and the units themselves decide.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamMetadata {
@@ -15,9 +17,27 @@ pub struct StreamMetadata {
     pub video_bitrate: Option<u64>,
     /// Bits a second.
     pub audio_bitrate: Option<u64>,
+    /// What it says of further video tracks (`videoTrackIdInfoMap` of Enhanced RTMP v2).
+    pub further: Vec<FurtherMetadata>,
+}
+
+/// An encoder's words about a further video track, where they differ from those about the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FurtherMetadata {
+    /// Which.
+    pub track: FurtherTrack,
+    /// Frames in 1000 seconds.
+    pub frame_rate_millis: Option<u32>,
+    /// Bits a second.
+    pub video_bitrate: Option<u64>,
 }
 
 impl StreamMetadata {
+    /// The words about a further video track.
+    pub fn of(&self, track: FurtherTrack) -> Option<&FurtherMetadata> {
+        self.further.iter().find(|words| words.track == track)
+    }
+
     /// Frames in 1000 seconds from a decimal frame rate, as AMF0 carries it. `None` unless it is within 1 to 1000 frames a second.
     pub fn millis_from_rate(frames_per_second: f64) -> Option<u32> {
         if (1.0..=1000.0).contains(&frames_per_second) {

@@ -3,6 +3,7 @@
 use crate::codec::CodecConfig;
 use crate::time::{MediaTime, Timescale};
 use bytes::Bytes;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
 /// What a track carries.
@@ -12,6 +13,23 @@ pub enum TrackKind {
     Video,
     /// Sound.
     Audio,
+}
+
+/// Which further track of its kind a publisher sends. Enhanced RTMP numbers tracks from 0, and 0 is the one that every publisher has: it has
+/// no number here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FurtherTrack(NonZeroU8);
+
+impl FurtherTrack {
+    /// A track by its number on the wire; `None` for 0.
+    pub fn new(id: u8) -> Option<FurtherTrack> {
+        NonZeroU8::new(id).map(FurtherTrack)
+    }
+
+    /// Its number on the wire.
+    pub fn id(self) -> u8 {
+        self.0.get()
+    }
 }
 
 /// A track as its codec configuration describes it.

@@ -1,14 +1,19 @@
 //! Audio messages: legacy AAC and Enhanced RTMP's `mp4a`.
 
-use super::Error;
 use super::reader::{Reader, skip_modifiers};
+use super::{Error, Messages, multitrack};
 use crate::codec::{CodecConfig, aac};
 use crate::track::{Track, TrackKind};
 use bytes::Bytes;
 
 pub(super) enum Message {
-    Config { track: Track, frame_samples: u32 },
+    Config {
+        track: Track,
+        frame_samples: u32,
+    },
     Frame(Bytes),
+    /// The configuration of a further track.
+    Further,
     Ignored,
 }
 
@@ -23,27 +28,45 @@ mod packet {
     pub(super) const MULTITRACK: u8 = 5;
 }
 
-pub(super) fn parse(track: Option<&Track>, body: Bytes) -> Result<Message, Error> {
+/// Takes a message apart; `track` is the one that was configured before it.
+pub(super) fn parse(track: Option<&Track>, body: Bytes) -> Result<Messages<Message>, Error> {
     let mut reader = Reader::new(TrackKind::Audio, body);
     let first = reader.u8()?;
-    let packet_type = match first >> 4 {
-        LEGACY_AAC => reader.u8()?,
+    match first >> 4 {
+        LEGACY_AAC => {
+            // Legacy AACPacketType and AudioPacketType agree in their first two numbers.
+            let packet_type = reader.u8()?;
+            coded(track, packet_type, reader).map(Messages::Plain)
+        }
         ENHANCED => {
             let packet_type = skip_modifiers(&mut reader, first & 0x0f)?;
             if packet_type == packet::MULTITRACK {
-                return Err(Error::Multitrack { kind: reader.kind() });
+                let (packet_type, shares) = multitrack::shares(reader)?;
+                let messages = shares.into_iter().map(|share| {
+                    let message = match (share.id, packet_type) {
+                        (0, _) => of_mp4a(track, packet_type, share.fourcc, share.body)?,
+                        (_, packet::SEQUENCE_START) => Message::Further,
+                        _ => Message::Ignored,
+                    };
+                    Ok((share.id, message))
+                });
+                return Ok(Messages::Tracks(messages.collect::<Result<_, Error>>()?));
             }
             let fourcc = reader.array::<4>()?;
-            if &fourcc != b"mp4a" {
-                return Err(Error::FourCc { kind: TrackKind::Audio, fourcc });
-            }
-            packet_type
+            of_mp4a(track, packet_type, fourcc, reader).map(Messages::Plain)
         }
-        id => {
-            return Err(Error::Codec { kind: TrackKind::Audio, id });
-        }
-    };
-    // Legacy AACPacketType and AudioPacketType agree in these two numbers.
+        id => Err(Error::Codec { kind: TrackKind::Audio, id }),
+    }
+}
+
+fn of_mp4a(track: Option<&Track>, packet_type: u8, fourcc: [u8; 4], reader: Reader) -> Result<Message, Error> {
+    if &fourcc != b"mp4a" {
+        return Err(Error::FourCc { kind: TrackKind::Audio, fourcc });
+    }
+    coded(track, packet_type, reader)
+}
+
+fn coded(track: Option<&Track>, packet_type: u8, reader: Reader) -> Result<Message, Error> {
     match packet_type {
         packet::SEQUENCE_START => {
             let config = aac::Config::parse(&reader.rest()?)?;

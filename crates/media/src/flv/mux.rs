@@ -4,7 +4,7 @@
 //! *Source*: FLV 10.1, E.2 to E.4; Enhanced RTMP v2, "Enhanced Video", for HEVC and AV1.
 
 use crate::codec::CodecConfig;
-use crate::track::{AccessUnit, Keyframe, Track, TrackKind};
+use crate::track::{AccessUnit, FurtherTrack, Keyframe, Track, TrackKind};
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 /// The head of a file with sound and pictures.
@@ -53,6 +53,27 @@ pub fn unit_tag(track: &Track, unit: &AccessUnit, base_ms: i64) -> [Bytes; 3] {
         CodecConfig::Aac(_) => head.extend([0xaf, 1]),
     }
     tag(tag_type(track.kind), at, &head, unit.data.clone())
+}
+
+/// A video message's body as that of a further track: `OneTrack` of Enhanced RTMP v2. `None` for a body that ends before its header does.
+pub fn further_body(id: FurtherTrack, body: &[u8]) -> Option<Bytes> {
+    const MULTITRACK: u8 = 6;
+    let (&first, rest) = body.split_first()?;
+    let (packet_type, fourcc, coded) = if first & 0x80 != 0 {
+        let (fourcc, coded) = rest.split_first_chunk::<4>()?;
+        (first & 0x0f, fourcc, coded)
+    } else {
+        let (&packet_type, timed) = rest.split_first()?;
+        // Of the legacy packet types only pictures keep their composition time.
+        (packet_type, b"avc1", if packet_type == 1 { timed } else { timed.get(3..)? })
+    };
+    let mut out = BytesMut::with_capacity(7 + coded.len());
+    out.put_u8(0x80 | first & 0x70 | MULTITRACK);
+    out.put_u8(packet_type);
+    out.put_slice(fourcc);
+    out.put_u8(id.id());
+    out.put_slice(coded);
+    Some(out.freeze())
 }
 
 /// Bytes before a tag's body, and after it.

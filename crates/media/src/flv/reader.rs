@@ -23,6 +23,11 @@ impl Reader {
         self.array().map(u16::from_be_bytes)
     }
 
+    /// An unsigned 24-bit integer: sizes.
+    pub(super) fn u24(&mut self) -> Result<usize, Error> {
+        self.array().map(|[a, b, c]| usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c))
+    }
+
     /// A signed 24-bit integer: composition times.
     pub(super) fn i24(&mut self) -> Result<i32, Error> {
         self.array().map(|[a, b, c]| i32::from_be_bytes([a, b, c, 0]) >> 8)
@@ -42,6 +47,23 @@ impl Reader {
         }
         self.rest.advance(count);
         Ok(())
+    }
+
+    /// A reader of the next `count` bytes.
+    pub(super) fn split(&mut self, count: usize) -> Result<Reader, Error> {
+        if count > self.rest.len() {
+            return Err(self.short());
+        }
+        Ok(Reader { kind: self.kind, bytes: self.bytes, rest: self.rest.split_to(count) })
+    }
+
+    /// A reader of all that is left; this one is at its end then.
+    pub(super) fn split_rest(&mut self) -> Reader {
+        Reader { kind: self.kind, bytes: self.bytes, rest: std::mem::take(&mut self.rest) }
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
     }
 
     /// What is left, unless it is larger than an access unit may be.

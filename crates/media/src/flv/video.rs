@@ -1,7 +1,7 @@
 //! Video messages: legacy H.264 and Enhanced RTMP's `avc1`, `hvc1`, `av01`.
 
-use super::Error;
 use super::reader::{Reader, skip_modifiers};
+use super::{Error, Messages, Tracks, multitrack};
 use crate::codec::{CodecConfig, av1, avc, hevc};
 use crate::track::{Keyframe, Track, TrackKind};
 use bytes::Bytes;
@@ -26,13 +26,14 @@ mod packet {
     pub(super) const MULTITRACK: u8 = 6;
 }
 
-pub(super) fn parse(track: Option<&Track>, body: Bytes) -> Result<Message, Error> {
+/// Takes a message apart; `known` are the tracks that were configured before it.
+pub(super) fn parse(known: &Tracks, body: Bytes) -> Result<Messages<Message>, Error> {
     let mut reader = Reader::new(TrackKind::Video, body);
     let first = reader.u8()?;
-    if first & 0x80 != 0 { enhanced(track, reader, first) } else { legacy(track, reader, first) }
+    if first & 0x80 != 0 { enhanced(known, reader, first) } else { legacy(known, reader, first).map(Messages::Plain) }
 }
 
-fn legacy(track: Option<&Track>, mut reader: Reader, first: u8) -> Result<Message, Error> {
+fn legacy(known: &Tracks, mut reader: Reader, first: u8) -> Result<Message, Error> {
     let (frame_type, codec) = (first >> 4, first & 0x0f);
     if frame_type == FRAME_COMMAND {
         return Ok(Message::Ignored);
@@ -44,21 +45,36 @@ fn legacy(track: Option<&Track>, mut reader: Reader, first: u8) -> Result<Messag
     let composition_ms = reader.i24()?;
     match packet_type {
         0 => Ok(Message::Config(Track::new(CodecConfig::Avc(avc::Config::parse(&reader.rest()?)?)))),
-        1 => picture(track, frame_type, composition_ms, reader.rest()?),
+        1 => picture(known.track(0), frame_type, composition_ms, reader.rest()?),
         _ => Ok(Message::Ignored),
     }
 }
 
-fn enhanced(track: Option<&Track>, mut reader: Reader, first: u8) -> Result<Message, Error> {
+fn enhanced(known: &Tracks, mut reader: Reader, first: u8) -> Result<Messages<Message>, Error> {
     let frame_type = first >> 4 & 0x07;
     let packet_type = skip_modifiers(&mut reader, first & 0x0f)?;
-    if packet_type == packet::MULTITRACK {
-        return Err(Error::Multitrack { kind: reader.kind() });
-    }
     if frame_type == FRAME_COMMAND {
-        return Ok(Message::Ignored);
+        return Ok(Messages::Plain(Message::Ignored));
+    }
+    if packet_type == packet::MULTITRACK {
+        let (packet_type, shares) = multitrack::shares(reader)?;
+        let messages = shares.into_iter().map(|share| {
+            Ok((share.id, coded(known.track(share.id), packet_type, frame_type, share.fourcc, share.body)?))
+        });
+        return Ok(Messages::Tracks(messages.collect::<Result<_, Error>>()?));
     }
     let fourcc = reader.array::<4>()?;
+    Ok(Messages::Plain(coded(known.track(0), packet_type, frame_type, fourcc, reader)?))
+}
+
+/// What follows a FourCC.
+fn coded(
+    track: Option<&Track>,
+    packet_type: u8,
+    frame_type: u8,
+    fourcc: [u8; 4],
+    mut reader: Reader,
+) -> Result<Message, Error> {
     let has_composition = match &fourcc {
         b"avc1" | b"hvc1" => true,
         b"av01" => false,
