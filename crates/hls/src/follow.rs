@@ -3,11 +3,14 @@
 //! The source's [`Packager`](crate::Packager) decides where segments and parts end and tells it as [`Cut`]s; a [`Follower`] for each
 //! further rendition obeys. So all renditions have the same media sequence numbers, parts, dates, targets and cues, and a player may
 //! change from one to another at any segment. What an encoder did not deliver in time becomes a gap (EXT-X-GAP), never a delay.
+//!
+//! A rendition is either encoded here, with a keyframe wherever the source has one, or a further track that the publisher sends. The latter keeps
+//! its own decode times and B-frames; if its keyframes are not the source's, its segments begin without one, and say so.
 
-use crate::packager::Tracks;
 use crate::packager::learn::{MS, Targets, ticks};
 use crate::packager::part::{self, Content};
 use crate::packager::window::Window;
+use crate::packager::{SEGMENT_BYTES_MAX, Tracks, weight};
 use crate::snapshot::{DateRange, Part, Snapshot};
 use headwater_media::{AccessUnit, Cue, Keyframe, Timescale, Track, TrackKind, WallTime};
 use std::collections::VecDeque;
@@ -15,7 +18,8 @@ use std::sync::Arc;
 
 /// How far a rendition may be behind its source before what is missing becomes a gap: ten times what a sound encoder needs.
 pub const LAG_MAX_MS: i64 = 2_500;
-/// Units that wait for their part, of each kind: more than [`LAG_MAX_MS`] holds at 240 pictures a second. Full: the oldest leaves.
+/// Units that wait for their part, of each kind: more than [`LAG_MAX_MS`] holds at 240 pictures a second, and what comes before the source's
+/// first segment is complete. Full: the oldest leaves. Their bytes are bounded like a segment's.
 const WAITING_MAX: usize = 1_024;
 /// How far an encoder's time may be from the source's: it counts in milliseconds.
 const TOLERANCE: i64 = MS;
@@ -75,8 +79,10 @@ pub struct PartCut {
 /// Whether a rendition has pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pictures {
-    /// They are handed over.
+    /// They are handed over in presentation order, as an encoder without B-frames makes them. Decode times are the source's.
     Encoded,
+    /// They are handed over in decode order, with decode times of their own: a further track of the publisher.
+    Sent,
     /// It is sound only.
     None,
 }
@@ -112,6 +118,9 @@ pub struct Options {
 struct Waiting {
     unit: AccessUnit,
     track: Track,
+    /// Where it is cut, on the axis of presentation: for pictures in decode order, their decode time and what their last keyframe was shown later
+    /// than decoded. Never decreases within a track.
+    at: i64,
 }
 
 /// What a segment begins with.
@@ -127,7 +136,7 @@ struct Start {
 /// [`expect_from`](Self::expect_from), [`set_siblings`](Self::set_siblings). Output: [`poll_snapshot`](Self::poll_snapshot), to be asked
 /// after each. It is published from the first segment on that it has a keyframe for.
 ///
-/// *Units*: pictures come in presentation order (no B-frames), on the source's timeline, exact to a millisecond.
+/// *Units*: pictures come in the order that [`Pictures`] says, on the source's timeline, exact to a millisecond.
 #[derive(Debug)]
 pub struct Follower {
     options: Options,
@@ -142,6 +151,10 @@ pub struct Follower {
     tracks: Tracks,
     video: VecDeque<Waiting>,
     audio: VecDeque<Waiting>,
+    /// Bytes of the pictures that wait.
+    video_weight: u64,
+    /// By how much the newest keyframe is shown later than decoded, for pictures in decode order.
+    shift: i64,
     /// Pictures before this presentation time will not come.
     expected_from: i64,
     newest_video: i64,
@@ -152,6 +165,8 @@ pub struct Follower {
     last_dts: i64,
     sequence: u32,
     gaps: u64,
+    /// Whether the newest segment with pictures begins with a keyframe.
+    aligned: bool,
     /// Whether it has a part that is no gap; nothing is published before.
     began: bool,
     fresh: Option<Arc<Snapshot>>,
@@ -171,6 +186,8 @@ impl Follower {
             tracks: Tracks::default(),
             video: VecDeque::new(),
             audio: VecDeque::new(),
+            video_weight: 0,
+            shift: 0,
             expected_from: i64::MAX,
             newest_video: i64::MIN,
             newest_audio: i64::MIN,
@@ -179,6 +196,7 @@ impl Follower {
             last_dts: i64::MIN,
             sequence: 1,
             gaps: 0,
+            aligned: true,
             began: false,
             fresh: None,
         }
@@ -194,9 +212,29 @@ impl Follower {
         self.options.sound = sound;
     }
 
+    /// How pictures are handed over, from now on. Those that wait are dropped if it changes.
+    pub fn set_pictures(&mut self, pictures: Pictures) {
+        if self.options.pictures != pictures {
+            self.options.pictures = pictures;
+            self.video.clear();
+            self.video_weight = 0;
+            self.wants_keyframe = true;
+        }
+    }
+
     /// Parts that were published as gaps.
     pub fn gaps(&self) -> u64 {
         self.gaps
+    }
+
+    /// Whether the newest segment with pictures begins with a keyframe.
+    pub fn is_aligned(&self) -> bool {
+        self.aligned
+    }
+
+    #[cfg(test)]
+    pub(crate) fn waiting_weight(&self) -> u64 {
+        self.video_weight
     }
 
     /// The other renditions of the stream.
@@ -235,27 +273,51 @@ impl Follower {
 
     /// A unit of the encoder, on the source's timeline.
     pub fn handle_unit(&mut self, unit: AccessUnit) {
-        let (queue, track) = match unit.kind {
-            TrackKind::Video => (&mut self.video, &self.configured.video),
-            TrackKind::Audio => (&mut self.audio, &self.configured.audio),
-        };
-        let wanted = match unit.kind {
-            TrackKind::Video => self.options.pictures == Pictures::Encoded,
-            TrackKind::Audio => self.options.sound == Sound::Encoded,
-        };
-        let Some(track) = track.clone().filter(|_| wanted) else { return };
         match unit.kind {
-            TrackKind::Video => self.newest_video = self.newest_video.max(unit.pts),
-            TrackKind::Audio => {
-                let tracks = Tracks { video: None, audio: Some(track.clone()) };
-                self.newest_audio = self.newest_audio.max(part::audio_end(&unit, &tracks));
-            }
-        }
-        queue.push_back(Waiting { unit, track });
-        if queue.len() > WAITING_MAX {
-            queue.pop_front();
+            TrackKind::Video => self.handle_picture(unit),
+            TrackKind::Audio => self.handle_block(unit),
         }
         self.proceed();
+    }
+
+    fn handle_picture(&mut self, unit: AccessUnit) {
+        let Some(track) = self.configured.video.clone() else { return };
+        let at = match self.options.pictures {
+            Pictures::Encoded => unit.pts,
+            Pictures::Sent => {
+                if unit.keyframe == Keyframe::Yes {
+                    self.shift = unit.pts.saturating_sub(unit.dts);
+                }
+                unit.dts.saturating_add(self.shift)
+            }
+            Pictures::None => return,
+        };
+        self.newest_video = self.newest_video.max(at);
+        self.video_weight += weight(&unit);
+        self.video.push_back(Waiting { unit, track, at });
+        while self.video.len() > WAITING_MAX || self.video_weight > SEGMENT_BYTES_MAX {
+            self.pop_picture();
+            self.wants_keyframe = true;
+        }
+    }
+
+    fn pop_picture(&mut self) -> Option<Waiting> {
+        let first = self.video.pop_front()?;
+        self.video_weight -= weight(&first.unit);
+        Some(first)
+    }
+
+    fn handle_block(&mut self, unit: AccessUnit) {
+        let Some(track) = self.configured.audio.clone().filter(|_| self.options.sound == Sound::Encoded) else {
+            return;
+        };
+        let tracks = Tracks { video: None, audio: Some(track.clone()) };
+        self.newest_audio = self.newest_audio.max(part::audio_end(&unit, &tracks));
+        let at = ticks(&unit, &tracks);
+        self.audio.push_back(Waiting { unit, track, at });
+        if self.audio.len() > WAITING_MAX {
+            self.audio.pop_front();
+        }
     }
 
     /// The newest snapshot, if it has not been taken yet.
@@ -313,8 +375,13 @@ impl Follower {
         let mut pictures = self.take_pictures(cut);
         let (blocks, sound) = self.take_sound(cut);
         let begins = pictures.first().is_some_and(|first| first.unit.keyframe == Keyframe::Yes);
+        let weight = pictures.iter().map(|picture| weight(&picture.unit)).sum::<u64>();
         let missing = match self.options.pictures {
             Pictures::Encoded => pictures.is_empty() && (cut.pictures >= GAP_PICTURES_MIN || self.wants_keyframe),
+            // Of a track that goes on, a stretch without pictures is a low frame rate.
+            Pictures::Sent => {
+                pictures.is_empty() && (self.wants_keyframe || self.newest_video < cut.border - TOLERANCE)
+            }
             Pictures::None => blocks.is_empty() && !cut.blocks.is_empty(),
         };
         if missing && matches!(self.cuts.back(), Some(Cut::End)) {
@@ -322,8 +389,17 @@ impl Follower {
             return;
         }
         if let Some(opening) = self.opening.take() {
+            let video = match self.options.pictures {
+                // Its keyframe may come later in the segment.
+                Pictures::Sent => {
+                    pictures.first().map(|first| &first.track).or(self.configured.video.as_ref()).cloned()
+                }
+                Pictures::Encoded | Pictures::None => pictures.first().map(|first| first.track.clone()),
+            };
             let begins = begins || (self.options.pictures == Pictures::None && sound.is_some());
-            let video = pictures.first().map(|first| first.track.clone());
+            if !missing {
+                self.aligned = begins;
+            }
             let start = Start { decodable: begins && !missing, tracks: Tracks { video, audio: sound }, missing };
             self.open(&opening, start);
         }
@@ -341,7 +417,8 @@ impl Follower {
         // A configuration changes only where a segment begins.
         let unconfigured = self.tracks == Tracks::default();
         let foreign = pictures.iter().any(|picture| self.tracks.video.as_ref() != Some(&picture.track));
-        if missing || foreign || unconfigured {
+        let too_large = window.open_weight() + weight > SEGMENT_BYTES_MAX;
+        if missing || foreign || unconfigured || too_large {
             self.gaps += u64::from(self.began);
             self.wants_keyframe = true;
             let gap =
@@ -349,19 +426,23 @@ impl Follower {
             window.push_part(gap, 0);
             return;
         }
+        let sent = self.options.pictures == Pictures::Sent;
+        let decoded = |picture: &Waiting| if sent { picture.unit.dts } else { picture.unit.pts - cut.shift };
+        // Where the part ends for this track's decoder.
+        let decode_end = pictures.last().map_or(cut.end, |last| cut.border - (last.at - decoded(last)));
         for picture in &mut pictures {
-            let dts = (picture.unit.pts - cut.shift).max(self.last_dts.saturating_add(1));
+            let dts = decoded(picture).max(self.last_dts.saturating_add(1));
             picture.unit.dts = dts;
             self.last_dts = dts;
         }
         let video: Vec<AccessUnit> = pictures.into_iter().map(|picture| picture.unit).collect();
-        let next = self.video.front().map(|next| next.unit.pts - cut.shift);
-        let video_end = next.filter(|&next| next > self.last_dts && next - cut.end < LAG_MAX_MS * MS);
+        let next = self.video.front().map(decoded);
+        let video_end = next.filter(|&next| next > self.last_dts && next - decode_end < LAG_MAX_MS * MS);
         let content = Content {
             start: cut.start,
             end: cut.end,
             video: &video,
-            video_end: video_end.unwrap_or(cut.end.max(self.last_dts.saturating_add(1))),
+            video_end: video_end.unwrap_or(decode_end.max(self.last_dts.saturating_add(1))),
             audio: &blocks,
             cues: &cut.cues,
             cue_time: cut.cue_time,
@@ -370,7 +451,7 @@ impl Follower {
         };
         let written = part::write(self.sequence, &content, &self.tracks);
         self.sequence = self.sequence.wrapping_add(1);
-        window.push_part(written, 0);
+        window.push_part(written, weight);
         self.began = true;
     }
 
@@ -389,7 +470,11 @@ impl Follower {
             self.window = Some(window);
         }
         let Some(window) = &mut self.window else { return };
-        if start.decodable {
+        // A track that is not aligned never begins a segment, and its configuration may change all the same.
+        let changed = self.options.pictures == Pictures::Sent
+            && start.tracks.video.is_some()
+            && start.tracks.video != self.tracks.video;
+        if start.decodable || changed {
             let audio = start.tracks.audio.or_else(|| self.tracks.audio.take());
             self.tracks = Tracks { video: start.tracks.video, audio };
         }
@@ -406,11 +491,11 @@ impl Follower {
     fn take_pictures(&mut self, cut: &PartCut) -> Vec<Waiting> {
         let mut taken = Vec::new();
         while let Some(next) = self.video.front()
-            && next.unit.pts < cut.border - TOLERANCE
+            && next.at < cut.border - TOLERANCE
         {
-            let Some(mut next) = self.video.pop_front() else { break };
+            let Some(mut next) = self.pop_picture() else { break };
             let begin = cut.start + cut.shift;
-            if next.unit.pts < begin - TOLERANCE {
+            if next.at < begin - TOLERANCE {
                 // Its part is published already, as a gap or without it.
                 self.wants_keyframe = true;
                 continue;
@@ -419,8 +504,10 @@ impl Follower {
                 continue;
             }
             self.wants_keyframe = false;
-            // The source's time, which the encoder rounded.
-            next.unit.pts = next.unit.pts.max(begin);
+            if self.options.pictures == Pictures::Encoded {
+                // The source's time, which the encoder rounded.
+                next.unit.pts = next.unit.pts.max(begin);
+            }
             taken.push(next);
         }
         taken
@@ -432,10 +519,10 @@ impl Follower {
         }
         let (mut blocks, mut sound) = (Vec::new(), None);
         while let Some(next) = self.audio.front() {
-            let tracks = Tracks { video: None, audio: Some(next.track.clone()) };
-            if ticks(&next.unit, &tracks) >= cut.end {
+            if next.at >= cut.end {
                 break;
             }
+            let tracks = Tracks { video: None, audio: Some(next.track.clone()) };
             let Some(next) = self.audio.pop_front() else { break };
             if part::audio_end(&next.unit, &tracks) > cut.start {
                 sound.get_or_insert_with(|| next.track.clone());

@@ -70,7 +70,7 @@ pub(crate) struct Tracks {
 }
 
 /// What a unit counts towards [`SEGMENT_BYTES_MAX`].
-fn weight(unit: &AccessUnit) -> u64 {
+pub(crate) fn weight(unit: &AccessUnit) -> u64 {
     unit.data.len() as u64 + UNIT_OVERHEAD_BYTES
 }
 

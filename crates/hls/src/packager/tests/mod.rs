@@ -4,6 +4,7 @@ mod encoder;
 mod properties;
 mod renditions;
 mod scenarios;
+mod sent;
 
 use super::{Latency, Options, Packager};
 use crate::lint::{Linter, Severity};
