@@ -4,11 +4,12 @@ use crate::directory::{Directory, Refusal as DirectoryRefusal, Transport};
 use crate::limits::{HELD_BYTES_MAX, HELD_INPUTS_MAX, UNUSABLE_MESSAGES_MAX};
 use bytes::Bytes;
 use headwater_live::{Claim, CutReason, Ending, Hub, Input, Publish, PublishError, Publisher, Superseded};
-use headwater_media::{StreamMetadata, Track, TrackKind, flv};
+use headwater_media::{FurtherMetadata, FurtherTrack, StreamMetadata, Track, TrackKind, flv};
 use headwater_model::ivs::Channel;
 use headwater_rtmp::amf0::{Object, Value};
 use headwater_rtmp::server::{PublishRequest, Refusal, Status};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -199,7 +200,7 @@ impl Broadcast {
 }
 
 impl Admitted {
-    /// The newest configuration of each kind that is held.
+    /// The newest configuration of each kind that is held, and those of further tracks.
     fn tracks(&self) -> Vec<Track> {
         let of_kind = |kind| {
             self.held.iter().rev().find_map(|input| match input {
@@ -207,14 +208,28 @@ impl Admitted {
                 _ => None,
             })
         };
-        [TrackKind::Video, TrackKind::Audio].into_iter().filter_map(of_kind).collect()
+        let further: BTreeMap<u8, &Track> = self
+            .held
+            .iter()
+            .filter_map(|input| match input {
+                Input::FurtherTrack(further, track) => Some((further.id(), track)),
+                _ => None,
+            })
+            .collect();
+        let usual = [TrackKind::Video, TrackKind::Audio].into_iter().filter_map(of_kind);
+        usual.chain(further.into_values().cloned()).collect()
     }
 
     /// Whether more is to be known of its tracks before it may claim a place by its priority.
     fn waits(&self) -> bool {
-        let bytes = |input: &Input| if let Input::Unit(unit) = input { unit.data.len() } else { 0 };
+        let bytes = |input: &Input| match input {
+            Input::Unit(unit) | Input::FurtherUnit(_, unit) => unit.data.len(),
+            _ => 0,
+        };
+        // Encoders configure all their tracks before the first unit.
+        let begun = self.held.iter().any(|input| bytes(input) > 0);
         matches!(self.claim, Claim::Priority(_))
-            && self.tracks().len() < 2
+            && !(begun && self.tracks().len() >= 2)
             && self.held.len() < HELD_INPUTS_MAX
             && self.held.iter().map(bytes).sum::<usize>() < HELD_BYTES_MAX
     }
@@ -223,7 +238,7 @@ impl Admitted {
         match error {
             flv::Error::Codec { .. }
             | flv::Error::FourCc { .. }
-            | flv::Error::Multitrack { .. }
+            | flv::Error::Tracks { .. }
             | flv::Error::Config(_) => {
                 tracing::warn!(channel = self.channel.arn, error = error as &dyn std::error::Error, "publish refused");
                 Err(Over::Refused(Refusal::new(Status::Failed, error.to_string())))
@@ -276,7 +291,23 @@ fn stream_metadata(values: &Object) -> StreamMetadata {
         frame_rate_millis: number("framerate").and_then(StreamMetadata::millis_from_rate),
         video_bitrate: number("videodatarate").and_then(StreamMetadata::bits_from_kilobits),
         audio_bitrate: number("audiodatarate").and_then(StreamMetadata::bits_from_kilobits),
+        further: further_metadata(values),
     }
+}
+
+/// `videoTrackIdInfoMap` of Enhanced RTMP v2: an object of objects, by the track's number.
+fn further_metadata(values: &Object) -> Vec<FurtherMetadata> {
+    let map = values.get("videoTrackIdInfoMap").and_then(Value::as_object);
+    let words = map.into_iter().flat_map(Object::iter).filter_map(|(id, words)| {
+        let (track, words) = (FurtherTrack::new(id.parse().ok()?)?, words.as_object()?);
+        let number = |name: &str| words.get(name).and_then(Value::as_number);
+        Some(FurtherMetadata {
+            track,
+            frame_rate_millis: number("framerate").and_then(StreamMetadata::millis_from_rate),
+            video_bitrate: number("videodatarate").and_then(StreamMetadata::bits_from_kilobits),
+        })
+    });
+    words.take(flv::TRACKS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -291,7 +322,16 @@ mod tests {
             .with("framerate", 29.97)
             .with("videodatarate", 2500.0)
             .with("audiodatarate", f64::NAN)
-            .with("encoder", "obs\n30");
+            .with("encoder", "obs\n30")
+            .with(
+                "videoTrackIdInfoMap",
+                Value::Object(
+                    Object::new()
+                        .with("0", Value::Object(Object::new().with("videodatarate", 1.0)))
+                        .with("1", Value::Object(Object::new().with("videodatarate", 700.0).with("framerate", 30.0)))
+                        .with("x", Value::Null),
+                ),
+            );
         assert_eq!(
             stream_metadata(&values),
             StreamMetadata {
@@ -301,6 +341,11 @@ mod tests {
                 frame_rate_millis: Some(29_970),
                 video_bitrate: Some(2_500_000),
                 audio_bitrate: None,
+                further: vec![FurtherMetadata {
+                    track: FurtherTrack::new(1).expect("not 0"),
+                    frame_rate_millis: Some(30_000),
+                    video_bitrate: Some(700_000),
+                }],
             }
         );
     }

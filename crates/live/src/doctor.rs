@@ -84,6 +84,10 @@ struct Held {
 pub(crate) struct Doctor {
     channel_type: ChannelType,
     dimensions: Option<(u32, u32)>,
+    /// Further video tracks whose keyframes are not the first's.
+    unaligned: u64,
+    /// Whether there is a further audio track.
+    further_sound: bool,
     meter: Meter,
     /// By [`Code`].
     held: [Option<Held>; Code::ALL.len()],
@@ -91,13 +95,31 @@ pub(crate) struct Doctor {
 
 impl Doctor {
     pub(crate) fn new(channel_type: ChannelType) -> Self {
-        Doctor { channel_type, dimensions: None, meter: Meter::default(), held: [None; Code::ALL.len()] }
+        Doctor {
+            channel_type,
+            dimensions: None,
+            unaligned: 0,
+            further_sound: false,
+            meter: Meter::default(),
+            held: [None; Code::ALL.len()],
+        }
     }
 
-    /// Another encoder comes. What was found of the one before goes if it does not hold.
+    /// Another encoder comes, or the same again. What was found of the one before goes if it does not hold; the time in between is a stall.
     pub(crate) fn new_source(&mut self) {
         self.dimensions = None;
-        self.meter = Meter::default();
+        (self.unaligned, self.further_sound) = (0, false);
+        self.meter = self.meter.of_another_source();
+    }
+
+    /// So many further video tracks begin segments without a keyframe.
+    pub(crate) fn handle_unaligned(&mut self, tracks: u64) {
+        self.unaligned = tracks;
+    }
+
+    /// There is a further audio track.
+    pub(crate) fn handle_further_sound(&mut self) {
+        self.further_sound = true;
     }
 
     pub(crate) fn handle_track(&mut self, track: &Track) {
@@ -173,6 +195,8 @@ impl Doctor {
             Code::ClockSlow => above(reading.slow_ppm, DRIFT_PPM_MAX),
             Code::Skew => above(reading.skew_ms, SKEW_MS_MAX),
             Code::Stalls => above(reading.stall_ms, STALL_MS_MAX),
+            Code::TracksUnaligned => above(self.unaligned, 0),
+            Code::AudioTracks => self.further_sound.then_some((2, 1)),
             Code::AudioOnly => above(reading.without_video_s, TRACKS_AFTER_S),
             Code::VideoOnly => above(reading.without_audio_s, TRACKS_AFTER_S),
         }

@@ -1,7 +1,7 @@
 //! A publisher's end of its session.
 
 use crate::session::Command;
-use headwater_media::{AccessUnit, StreamMetadata, Track, flv};
+use headwater_media::{AccessUnit, FurtherTrack, StreamMetadata, Track, flv};
 use std::convert::Infallible;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,6 +15,12 @@ pub enum Input {
     Unit(AccessUnit),
     /// What the encoder says about its stream.
     Metadata(StreamMetadata),
+    /// The configuration of a further video track: a rendition that the publisher makes itself.
+    FurtherTrack(FurtherTrack, Track),
+    /// An access unit of a further video track, by the same clock as those of the first.
+    FurtherUnit(FurtherTrack, AccessUnit),
+    /// There is a further audio track; it is not carried.
+    FurtherSound(FurtherTrack),
 }
 
 impl Input {
@@ -24,6 +30,9 @@ impl Input {
             flv::Unit::Config(track) => Some(Input::Track(track)),
             flv::Unit::Access(unit) => Some(Input::Unit(unit)),
             flv::Unit::Metadata(metadata) => Some(Input::Metadata(metadata)),
+            flv::Unit::FurtherConfig(further, track) => Some(Input::FurtherTrack(further, track)),
+            flv::Unit::FurtherAccess(further, unit) => Some(Input::FurtherUnit(further, unit)),
+            flv::Unit::FurtherSound(further) => Some(Input::FurtherSound(further)),
             flv::Unit::Ignored => None,
         }
     }

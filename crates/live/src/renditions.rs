@@ -1,5 +1,7 @@
 //! A session's further renditions: which there are, their packagers, and what others see of them.
 
+mod sent;
+
 use crate::ladder::plan::{self, Audio, Passthrough, Plan, Source, TopOfStandard};
 use crate::ladder::{self, Encoder, Ladder, Made};
 use crate::stream::{LadderState, LiveStream, Offer, Rendition};
@@ -43,6 +45,10 @@ pub(crate) struct Renditions {
     of_plan: Vec<usize>,
     state: LadderState,
     encoder_note: Option<String>,
+    /// Further tracks of the publisher.
+    sent: Vec<sent::Sent>,
+    /// What the state is again when a publisher comes that sends none.
+    before_sent: LadderState,
     /// How many of the plan are shed.
     shed: usize,
     gaps: u64,
@@ -66,8 +72,10 @@ impl Renditions {
             source_offered: Passthrough::Top,
             slots: Vec::new(),
             of_plan: Vec::new(),
+            before_sent: state.clone(),
             state,
             encoder_note: None,
+            sent: Vec::new(),
             shed: 0,
             gaps: 0,
             changed: false,
@@ -92,8 +100,11 @@ impl Renditions {
         metadata: &StreamMetadata,
         packager: &mut Packager,
     ) {
-        if unit.kind == TrackKind::Video && unit.keyframe == Keyframe::Yes && self.state.may_change() {
-            self.plan(tracks, metadata, packager);
+        if unit.kind == TrackKind::Video && unit.keyframe == Keyframe::Yes {
+            self.look_for_silent(unit.dts);
+            if self.state.may_change() {
+                self.plan(tracks, metadata, packager);
+            }
         }
         if let Some(ladder) = &mut self.ladder {
             ladder.unit(unit.clone());
@@ -327,7 +338,7 @@ impl Renditions {
             }
         }
         if changed {
-            let renditions: Vec<Rendition> = self
+            let mut renditions: Vec<Rendition> = self
                 .slots
                 .iter()
                 .filter_map(|slot| {
@@ -336,6 +347,14 @@ impl Renditions {
                     Some(Rendition { name, watch: sender.subscribe(), offered: slot.made, sender })
                 })
                 .collect();
+            if self.state == LadderState::Sent {
+                // Their numbers say nothing of their order.
+                let pixels = |rendition: &Rendition| {
+                    let size = rendition.watch.borrow().video().and_then(|track| track.config.dimensions());
+                    size.map_or(0, |(width, height)| u64::from(width) * u64::from(height))
+                };
+                renditions.sort_by_key(|rendition| std::cmp::Reverse(pixels(rendition)));
+            }
             let pictures =
                 renditions.iter().any(|rendition| rendition.offered && rendition.name != playlist::AUDIO_ONLY);
             let source = self.source_offered == Passthrough::Top || !pictures;

@@ -19,6 +19,8 @@ pub enum LadderState {
     Off,
     /// The channel's type and source ask for none.
     NotNeeded,
+    /// The publisher sends one itself, as further tracks: nothing is encoded here.
+    Sent,
     /// The encoder has not made a segment yet.
     Waiting,
     /// All renditions are made.
@@ -31,7 +33,7 @@ pub enum LadderState {
 
 impl LadderState {
     pub(crate) fn may_change(&self) -> bool {
-        !matches!(self, LadderState::Off | LadderState::Unavailable(_))
+        !matches!(self, LadderState::Off | LadderState::Unavailable(_) | LadderState::Sent)
     }
 }
 

@@ -81,13 +81,14 @@ impl TakeoverRefusal {
 }
 
 /// The publisher that is connected.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Incumbent<'a> {
     pub(crate) claim: Claim,
     pub(crate) peer: &'a str,
     /// How long it has sent nothing.
     pub(crate) silent: Duration,
-    pub(crate) tracks: &'a [Option<Track>; 2],
+    /// Its further ones too.
+    pub(crate) tracks: Vec<&'a Track>,
     /// Takeovers of the stream so far.
     pub(crate) takeovers: u32,
 }
@@ -126,7 +127,7 @@ impl Incumbent<'_> {
 
     /// A publisher that has not said what it sends has nothing that could differ.
     fn matches(&self, newcomer: &[Track]) -> bool {
-        let present: Vec<&Track> = self.tracks.iter().flatten().collect();
+        let present = &self.tracks;
         let alike = |track: &&Track| newcomer.iter().any(|other| is_like(track, other));
         present.is_empty() || (present.len() == newcomer.len() && present.iter().all(alike))
     }

@@ -1,6 +1,7 @@
 //! Sessions in virtual time: what happens to publishers, viewers and the journal.
 
 mod honest;
+mod multitrack;
 mod takeover_rules;
 
 use super::*;

@@ -83,6 +83,21 @@ impl Timeline {
         Placed::Apart(self.shift(unit, scale, now))
     }
 
+    /// Puts a unit of a further track beside those of the first, which alone decide about jumps; only before any of them does it find its own place.
+    /// `None` for one that is far from them: it comes from before a jump or from nowhere.
+    pub(crate) fn accompany(&mut self, unit: AccessUnit, scale: Timescale, now: Timestamp) -> Option<AccessUnit> {
+        let source_ms = scale.ms_of_ticks(unit.dts);
+        let Some(offset_ms) = self.offset_ms else {
+            self.anchor(source_ms, now);
+            return Some(self.shift(unit, scale, now));
+        };
+        if self.jumps(source_ms.saturating_add(offset_ms), now) {
+            return None;
+        }
+        let ticks = scale.ticks_of_ms(offset_ms);
+        Some(AccessUnit { dts: unit.dts.saturating_add(ticks), pts: unit.pts.saturating_add(ticks), ..unit })
+    }
+
     fn jumps(&self, at_ms: i64, now: Timestamp) -> bool {
         self.newest.is_some_and(|(newest_ms, when)| {
             let forward = at_ms.saturating_sub(newest_ms);
@@ -179,6 +194,29 @@ mod tests {
         assert_eq!(place(&mut timeline, 40, 80), ("here", 1_080));
         assert_eq!(place(&mut timeline, 900_000, 120), ("apart", 1_120));
         assert_eq!(place(&mut timeline, 900_040, 160), ("here", 1_160));
+    }
+
+    #[test]
+    fn a_further_track_goes_along_and_moves_nobody() {
+        let mut timeline = Timeline::new(START);
+        let accompany = |timeline: &mut Timeline, source_ms: i64, wall_ms: i64| {
+            let placed = timeline.accompany(unit(source_ms), Timescale::VIDEO, START.plus_ms(wall_ms));
+            placed.map(|unit| unit.dts / 90)
+        };
+        // It may be the first of all.
+        assert_eq!(accompany(&mut timeline, 70_000, 0), Some(1_000));
+        assert_eq!(place(&mut timeline, 70_000, 1), ("here", 1_000));
+        assert_eq!(accompany(&mut timeline, 70_040, 40), Some(1_040));
+        // Far off, it is passed over, and the first track goes on as it was.
+        assert_eq!(accompany(&mut timeline, 5, 60), None);
+        assert_eq!(place(&mut timeline, 70_080, 80), ("here", 1_080));
+        assert_eq!(place(&mut timeline, 900_000, 120), ("apart", 1_120));
+        assert_eq!(accompany(&mut timeline, 70_120, 125), None);
+        assert_eq!(accompany(&mut timeline, 900_040, 160), Some(1_160));
+        // A first one from nowhere does not misplace the others.
+        timeline.new_source();
+        accompany(&mut timeline, -400_000, 1_000);
+        assert_eq!(place(&mut timeline, 0, 1_000), ("apart", 2_040));
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub enum Code {
     Skew,
     /// Nothing comes for a while, again and again.
     Stalls,
+    /// Keyframes of further video tracks are not at the times of the first's.
+    TracksUnaligned,
+    /// More than one audio track is sent.
+    AudioTracks,
     /// There are no pictures.
     AudioOnly,
     /// There is no sound.
@@ -53,7 +57,7 @@ impl Severity {
 
 impl Code {
     /// All of them, in their order.
-    pub const ALL: [Code; 13] = [
+    pub const ALL: [Code; 15] = [
         Code::KeyframeInterval,
         Code::BFrames,
         Code::VariableFrameRate,
@@ -65,6 +69,8 @@ impl Code {
         Code::ClockSlow,
         Code::Skew,
         Code::Stalls,
+        Code::TracksUnaligned,
+        Code::AudioTracks,
         Code::AudioOnly,
         Code::VideoOnly,
     ];
@@ -83,6 +89,8 @@ impl Code {
             Code::ClockSlow => "clock-slow",
             Code::Skew => "av-skew",
             Code::Stalls => "stalls",
+            Code::TracksUnaligned => "tracks-unaligned",
+            Code::AudioTracks => "audio-tracks",
             Code::AudioOnly => "audio-only",
             Code::VideoOnly => "video-only",
         }
@@ -99,6 +107,7 @@ impl Code {
             Code::Pixels => "total pixels",
             Code::PixelsPerEdge => "pixels per edge",
             Code::ClockFast | Code::ClockSlow => "millionths",
+            Code::TracksUnaligned | Code::AudioTracks => "tracks",
             Code::AudioOnly | Code::VideoOnly => "seconds",
         }
     }
@@ -120,7 +129,7 @@ impl Finding {
     pub fn severity(&self) -> Severity {
         match self.code {
             Code::KeyframeInterval if self.measured <= super::KEYFRAME_INTERVAL_PROBLEM_MS => Severity::Advice,
-            Code::BFrames | Code::VariableFrameRate | Code::VideoOnly => Severity::Advice,
+            Code::BFrames | Code::VariableFrameRate | Code::AudioTracks | Code::VideoOnly => Severity::Advice,
             _ => Severity::Problem,
         }
     }
@@ -157,6 +166,12 @@ impl Finding {
             }
             Code::Stalls => {
                 "nothing arrived for a while; use a cable rather than Wi-Fi, and in OBS lower Output > Streaming > Bitrate or switch on Advanced > Network > Dynamically change bitrate"
+            }
+            Code::TracksUnaligned => {
+                "renditions that the encoder sends do not have their keyframes at the same times, so players stall where they change between them; in OBS use Enhanced Broadcasting, which aligns them, or give all encoders the same Keyframe Interval"
+            }
+            Code::AudioTracks => {
+                "only the first audio track reaches viewers; in OBS clear Output > Streaming > Twitch VOD Track and choose one Audio Track"
             }
             Code::AudioOnly => {
                 "there are no pictures: Headwater carries sound alone, IVS refuses it; in OBS add a video source and look whether the video encoder started"

@@ -115,6 +115,11 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    /// A meter for the source that comes next: it knows nothing but when something arrived last, and stalls.
+    pub(super) fn of_another_source(&self) -> Meter {
+        Meter { arrived: self.arrived, stall_ms: self.stall_ms, stalled: self.stalled, ..Meter::default() }
+    }
+
     /// Takes a unit; answers with the first one of a second.
     pub(super) fn handle_unit(&mut self, unit: &AccessUnit, scale: Timescale, now: Timestamp) -> Option<Reading> {
         let begun = *self.begun.get_or_insert(now);

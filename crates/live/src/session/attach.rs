@@ -45,6 +45,7 @@ impl Session {
             self.packager.new_source();
             self.timeline.new_source();
             self.doctor.new_source();
+            self.renditions.new_source();
             self.tracks = [None, None];
             self.publish_snapshot();
         }
@@ -71,7 +72,7 @@ impl Session {
             claim: present.claim,
             peer: &present.peer,
             silent: self.last_sign.elapsed(),
-            tracks: &self.tracks,
+            tracks: self.tracks.iter().flatten().chain(self.renditions.sent_tracks()).collect(),
             takeovers: self.takeovers,
         };
         let entrance = match incumbent.yields_to(newcomer) {

@@ -5,7 +5,7 @@ use super::{Flow, Session};
 use crate::journal::SessionEventKind;
 use crate::publisher::{CutReason, Input};
 use crate::timeline::Placed;
-use headwater_media::{AccessUnit, StreamMetadata, Timescale, TrackKind, WallTime};
+use headwater_media::{AccessUnit, FurtherTrack, Keyframe, StreamMetadata, Timescale, TrackKind, WallTime};
 use headwater_model::Timestamp;
 use headwater_model::ivs::StreamHealth;
 use tokio::time::Instant;
@@ -21,6 +21,9 @@ impl Session {
                 self.packager.handle_track(track);
             }
             Input::Unit(unit) => return self.handle_unit(unit).await,
+            Input::FurtherTrack(further, track) => self.renditions.sent_track(further, track),
+            Input::FurtherUnit(further, unit) => self.handle_further_unit(further, unit),
+            Input::FurtherSound(_) => self.doctor.handle_further_sound(),
         }
         Flow::Continue
     }
@@ -59,8 +62,21 @@ impl Session {
         Flow::Continue
     }
 
+    /// A unit of a rendition that the publisher makes itself. It is no sign of life: the first track is what viewers begin with.
+    fn handle_further_unit(&mut self, further: FurtherTrack, unit: AccessUnit) {
+        let now = (self.shared.options.clock)();
+        let Some(unit) = self.timeline.accompany(unit, Timescale::VIDEO, now) else { return };
+        let dimensions = self.tracks[slot(TrackKind::Video)].as_ref().and_then(|track| track.config.dimensions());
+        let height = dimensions.map(|(_, height)| height).or(self.metadata.height);
+        self.renditions.sent_unit(further, unit, height, &self.metadata, &mut self.packager);
+        self.publish_renditions();
+    }
+
     /// Shows a unit to the doctor, and tells what changed.
     async fn examine(&mut self, unit: &AccessUnit, scale: Timescale, now: Timestamp) {
+        if unit.keyframe == Keyframe::Yes && unit.kind == TrackKind::Video {
+            self.doctor.handle_unaligned(self.renditions.unaligned());
+        }
         let Some(change) = self.doctor.handle_unit(unit, scale, now) else { return };
         change.log();
         self.show_findings();
