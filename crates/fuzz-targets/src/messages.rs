@@ -1,4 +1,4 @@
-//! How targets read several things from one input, and how `seed` writes them.
+//! How an input holds several of RTMP's media messages.
 
 use bytes::Bytes;
 
@@ -6,13 +6,16 @@ use bytes::Bytes;
 /// endian, signed), two bytes of length, the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// Video, else audio.
     pub is_video: bool,
+    /// Milliseconds since the message before.
     pub step_ms: i16,
+    /// An FLV body.
     pub body: Bytes,
 }
 
 /// Reads messages until the input is at its end; a body that is cut short is taken as it is.
-pub fn messages(mut input: &[u8]) -> Vec<Message> {
+pub fn read(mut input: &[u8]) -> Vec<Message> {
     let mut messages = Vec::new();
     while let Some((&[kind, high, low, length_high, length_low], rest)) = input.split_first_chunk::<5>() {
         let length = usize::from(u16::from_be_bytes([length_high, length_low])).min(rest.len());
@@ -29,6 +32,6 @@ pub fn write(message: &Message, out: &mut Vec<u8>) {
     let body = &message.body[..message.body.len().min(usize::from(u16::MAX))];
     out.push(u8::from(!message.is_video));
     out.extend(message.step_ms.to_be_bytes());
-    out.extend((body.len() as u16).to_be_bytes());
+    out.extend(u16::try_from(body.len()).expect("cut above").to_be_bytes());
     out.extend(body);
 }

@@ -1,0 +1,54 @@
+//! What fuzzing runs: a function and seeds for everything that reads bytes or text of a peer.
+//!
+//! The functions are run by two: `fuzz/` with libFuzzer, for hours, and this crate's test `short_run` on stable Rust, for seconds.
+//! A function panics if what it holds does not hold. `docs/fuzzing.md` lists what that is.
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | [`media`] | message bodies, codec headers, the encoder's pipe |
+//! | [`wire`] | RTMP sessions, AMF0 |
+//! | [`text`] | queries, signatures, templates, patterns |
+//! | [`messages`] | how an input holds several messages |
+//! | [`seeds`] | inputs to begin with |
+
+pub mod media;
+pub mod messages;
+pub mod seeds;
+pub mod text;
+pub mod wire;
+
+/// Something that reads what a peer chose.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name, that of its corpus too.
+    pub name: &'static str,
+    /// Reads one input; panics if what must hold does not.
+    pub run: fn(&[u8]),
+    /// Inputs that each target needs to get anywhere.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All targets of this build.
+pub const TARGETS: &[Target] = &[
+    Target { name: "rtmp_server", run: wire::rtmp_server, seeds: seeds::captures },
+    Target { name: "amf0", run: wire::amf0, seeds: seeds::metadata },
+    Target { name: "flv", run: media::flv, seeds: seeds::messages },
+    Target { name: "codec_headers", run: media::codec_headers, seeds: seeds::codec_headers },
+    Target { name: "encoder_pipe", run: media::encoder_pipe, seeds: seeds::files },
+    Target { name: "playlist_query", run: text::playlist_query, seeds: seeds::playlist_queries },
+    Target { name: "form", run: text::form, seeds: seeds::forms },
+    #[cfg(feature = "services")]
+    Target { name: "signature", run: text::signature, seeds: seeds::signatures },
+    #[cfg(feature = "services")]
+    Target { name: "template", run: text::template, seeds: seeds::templates },
+    #[cfg(feature = "services")]
+    Target { name: "event_pattern", run: text::event_pattern, seeds: seeds::event_patterns },
+];
+
+/// The target of that name.
+///
+/// # Panics
+/// There is none.
+pub fn target(name: &str) -> &'static Target {
+    TARGETS.iter().find(|target| target.name == name).unwrap_or_else(|| panic!("{name} is no target of this build"))
+}
