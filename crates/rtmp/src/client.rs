@@ -2,8 +2,10 @@
 
 use crate::amf0::{self, Object, Value};
 use crate::chunk::{self, Admission, ChunkStreamId, Reader, Writer};
+use crate::control::{self, Asked, Control};
 use crate::handshake::{self, ClientHandshake, Progress};
 use crate::message::{Kind, Message, MessageStreamId};
+use crate::server::Extensions;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
@@ -28,6 +30,8 @@ pub struct Options {
     pub chunk_size: u32,
     /// FourCCs for Enhanced RTMP; none is plain RTMP.
     pub four_ccs: Vec<String>,
+    /// Extensions of Enhanced RTMP v2; `None` is version 1 or plain RTMP.
+    pub extensions: Option<Extensions>,
 }
 
 impl Options {
@@ -39,6 +43,7 @@ impl Options {
             tc_url: "rtmp://localhost/app".to_owned(),
             chunk_size: 4096,
             four_ccs: Vec::new(),
+            extensions: None,
         }
     }
 }
@@ -116,13 +121,12 @@ impl Client {
         }
         while let Some(message) = self.reader.read(&mut input)? {
             match message.kind {
-                Kind::SetChunkSize => {
-                    if let Some(size) = message.body.first_chunk() {
-                        self.reader.set_chunk_size(u32::from_be_bytes(*size))?;
-                    }
-                }
                 Kind::Command => self.handle_command(&message.body)?,
-                _ => {}
+                _ => match control::take(&message, &mut self.reader)? {
+                    Asked::Answer(answer) => answer.write(&mut self.writer, &mut self.out)?,
+                    // Whoever publishes receives too little to acknowledge.
+                    Asked::Window(_) | Asked::Nothing => {}
+                },
             }
         }
         Ok(())
@@ -175,9 +179,7 @@ impl Client {
     }
 
     fn connect(&mut self) -> Result<(), Error> {
-        let size = Bytes::copy_from_slice(&self.options.chunk_size.to_be_bytes());
-        self.send(ChunkStreamId::CONTROL, MessageStreamId(0), Kind::SetChunkSize, 0, size)?;
-        self.writer.set_chunk_size(self.options.chunk_size)?;
+        Control::ChunkSize(self.options.chunk_size).write(&mut self.writer, &mut self.out)?;
         let mut properties = Object::new()
             .with("app", self.options.app.as_str())
             .with("type", "nonprivate")
@@ -186,6 +188,9 @@ impl Client {
         if !self.options.four_ccs.is_empty() {
             let list = self.options.four_ccs.iter().map(|four_cc| Value::from(four_cc.as_str())).collect();
             properties = properties.with("fourCcList", Value::StrictArray(list));
+        }
+        if let Some(extensions) = self.options.extensions {
+            properties = properties.with("capsEx", f64::from(extensions.0));
         }
         self.call("connect", CONNECT, &[Value::Object(properties)])
     }

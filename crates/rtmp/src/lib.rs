@@ -16,6 +16,7 @@
 //! | [`amf0`] | values, decoding, encoding |
 //! | [`message`] | messages and their kinds |
 //! | [`chunk`] | chunk streams: [`chunk::Reader`] and [`chunk::Writer`] |
+//! | `control` | bodies of control messages, for both sides |
 //! | [`handshake`] | C0 to S2 |
 //! | [`name`] | which stream key a peer asked for |
 //! | [`server`] | the publish session as a server sees it |
@@ -24,6 +25,7 @@
 pub mod amf0;
 pub mod chunk;
 pub mod client;
+mod control;
 pub mod handshake;
 pub mod limits;
 pub mod message;

@@ -2,9 +2,10 @@
 //! "Enhancing NetConnection connect Command"; for `releaseStream`, `FCPublish` and `_checkbw`, which no specification
 //! describes, what encoders wait for.
 
-use super::{Connect, Deadline, Error, Event, Phase, Server, Status};
+use super::{Connect, Deadline, Error, Event, Extensions, Phase, Server, Status};
 use crate::amf0::{self, Object, Value};
 use crate::chunk::ChunkStreamId;
+use crate::control::Control;
 use crate::limits::{ENCODER_NAME_CHARS_MAX, FOUR_CCS_MAX, MESSAGE_STREAMS_MAX};
 use crate::message::{Kind, MessageStreamId};
 use crate::name::PublishName;
@@ -59,12 +60,15 @@ impl Server {
         let connect = Connect {
             encoder: printable(property("flashVer").and_then(Value::as_str).unwrap_or_default()),
             four_ccs: four_ccs(properties),
+            extensions: extensions(properties),
         };
         self.announce_windows();
-        self.user_control_stream_begin(MessageStreamId(0));
+        self.control(Control::StreamBegin(MessageStreamId(0)));
         let mut server = Object::new().with("fmsVer", "FMS/3,0,1,123").with("capabilities", 31.0).with("mode", 1.0);
-        if !connect.four_ccs.is_empty() {
-            server = self.capabilities_into(server);
+        if connect.extensions.is_some() {
+            server = self.extensions_into(self.codecs_into(server));
+        } else if !connect.four_ccs.is_empty() {
+            server = self.codecs_into(server);
         }
         let information = Object::new()
             .with("level", "status")
@@ -76,17 +80,22 @@ impl Server {
         Ok(())
     }
 
-    fn capabilities_into(&self, server: Object) -> Object {
+    /// The codecs in the words of version 1, which version 2 kept.
+    fn codecs_into(&self, server: Object) -> Object {
+        let (video, audio) = (&self.capabilities.video, &self.capabilities.audio);
+        let list = video.iter().chain(audio).map(|four_cc| Value::from(*four_cc)).collect();
+        server.with("fourCcList", Value::StrictArray(list))
+    }
+
+    /// What version 2 added.
+    fn extensions_into(&self, server: Object) -> Object {
         let map = |four_ccs: &[&str]| {
             Value::Object(four_ccs.iter().fold(Object::new(), |map, four_cc| map.with(four_cc, CAN_FORWARD)))
         };
-        let (video, audio) = (&self.capabilities.video, &self.capabilities.audio);
-        let list = video.iter().chain(audio).map(|four_cc| Value::from(*four_cc)).collect();
         server
-            .with("fourCcList", Value::StrictArray(list))
-            .with("videoFourCcInfoMap", map(video))
-            .with("audioFourCcInfoMap", map(audio))
-            .with("capsEx", 0.0)
+            .with("videoFourCcInfoMap", map(&self.capabilities.video))
+            .with("audioFourCcInfoMap", map(&self.capabilities.audio))
+            .with("capsEx", f64::from(self.capabilities.extensions.0))
     }
 
     fn create_stream(&mut self, transaction: f64) -> Result<(), Error> {
@@ -158,6 +167,15 @@ impl Server {
         amf0::encode_all(values, &mut body);
         self.send(id, message_stream, Kind::Command, body.freeze());
     }
+}
+
+/// `capsEx`, or none of it if there are only the maps of version 2.
+fn extensions(properties: Option<&Object>) -> Option<Extensions> {
+    let property = |name: &str| properties.and_then(|properties| properties.get(name));
+    let told = property("capsEx").and_then(Value::as_number);
+    // Saturates for numbers that are no mask.
+    let mapped = ["videoFourCcInfoMap", "audioFourCcInfoMap"].into_iter().any(|name| property(name).is_some());
+    told.map(|mask| Extensions(mask as u32)).or_else(|| mapped.then(Extensions::default))
 }
 
 /// The FourCCs that an encoder names, by the list of version 1 or the maps of version 2.

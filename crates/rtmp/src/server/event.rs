@@ -40,6 +40,33 @@ pub struct Connect {
     pub encoder: String,
     /// Codecs that it can send by Enhanced RTMP; `*` is any. Empty for plain RTMP.
     pub four_ccs: Vec<String>,
+    /// What it can do of Enhanced RTMP v2; `None` if it does not say, as plain RTMP and version 1 do not.
+    pub extensions: Option<Extensions>,
+}
+
+/// Extensions that one side of a connection supports: `capsEx` of Enhanced RTMP v2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extensions(pub u32);
+
+impl Extensions {
+    /// It reconnects when it is asked to.
+    pub const RECONNECT: Extensions = Extensions(1);
+    /// Several tracks in one publish.
+    pub const MULTITRACK: Extensions = Extensions(2);
+    /// Modifiers before a packet.
+    pub const MOD_EX: Extensions = Extensions(4);
+    /// Timestamps to the nanosecond.
+    pub const TIMESTAMP_NANO_OFFSET: Extensions = Extensions(8);
+
+    /// These and those.
+    pub const fn and(self, other: Extensions) -> Extensions {
+        Extensions(self.0 | other.0)
+    }
+
+    /// Whether all of those are among these.
+    pub const fn has(self, other: Extensions) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 /// A publish that waits for an answer: app, key and query.

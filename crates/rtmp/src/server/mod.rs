@@ -3,15 +3,16 @@
 mod command;
 mod event;
 
-pub use event::{Connect, Event, PublishRequest, Refusal, Status};
+pub use event::{Connect, Event, Extensions, PublishRequest, Refusal, Status};
 
 use crate::amf0;
 use crate::chunk::{self, Admission, ChunkStreamId, Reader, Writer};
+use crate::control::{self, Asked, Control};
 use crate::handshake::{self, Progress, ServerHandshake};
 use crate::limits::{ACKNOWLEDGEMENT_WINDOW_BYTES, CHUNK_SIZE_SENT, TRANSMIT_BYTES_MAX};
 use crate::message::{Kind, Message, MessageStreamId, aggregated};
 use crate::name;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -42,11 +43,18 @@ pub struct Capabilities {
     pub video: Vec<&'static str>,
     /// FourCCs of audio codecs beyond the ones of plain RTMP.
     pub audio: Vec<&'static str>,
+    /// Extensions of version 2.
+    pub extensions: Extensions,
 }
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Capabilities { video: vec!["avc1", "hvc1", "av01"], audio: vec!["mp4a"] }
+        Capabilities {
+            video: vec!["avc1", "hvc1", "av01"],
+            audio: vec!["mp4a"],
+            // Modifiers are read over: their only kind adds less than a millisecond.
+            extensions: Extensions::MULTITRACK.and(Extensions::MOD_EX),
+        }
     }
 }
 
@@ -207,7 +215,7 @@ impl Server {
         self.reader.admit(Admission::Publisher);
         self.phase = Phase::Publishing(message_stream);
         self.timers.set(Deadline::Media, now + self.deadlines.idle);
-        self.user_control_stream_begin(message_stream);
+        self.control(Control::StreamBegin(message_stream));
         if std::mem::take(&mut self.announced) {
             self.announcement("onFCPublish", Status::PublishStart);
         }
@@ -274,36 +282,13 @@ impl Server {
             self.acknowledged_bytes = self.received_bytes;
             // The count is modulo 2³² by the specification.
             let count = (self.received_bytes & u64::from(u32::MAX)) as u32;
-            self.control(Kind::Acknowledgement, &count.to_be_bytes());
+            self.control(Control::Acknowledgement(count));
         }
         Ok(())
     }
 
     fn handle_message(&mut self, now: Instant, message: Message) -> Result<(), Error> {
         match message.kind {
-            Kind::SetChunkSize => {
-                if let Some(size) = message.body.first_chunk() {
-                    self.reader.set_chunk_size(u32::from_be_bytes(*size))?;
-                }
-            }
-            Kind::Abort => {
-                if let Some(id) = message.body.first_chunk() {
-                    self.reader.abort(ChunkStreamId(u32::from_be_bytes(*id)));
-                }
-            }
-            Kind::WindowAcknowledgementSize => match message.body.first_chunk().map(|size| u32::from_be_bytes(*size)) {
-                // 0 would ask for an acknowledgement of nothing, for ever.
-                Some(0) | None => {}
-                Some(size) => self.window_bytes = u64::from(size),
-            },
-            Kind::UserControl => {
-                const PING_REQUEST: [u8; 2] = [0, 6];
-                if let Some(time) = message.body.strip_prefix(&PING_REQUEST) {
-                    let mut pong = vec![0, 7];
-                    pong.extend_from_slice(time.first_chunk::<4>().unwrap_or(&[0; 4]));
-                    self.control(Kind::UserControl, &pong);
-                }
-            }
             Kind::Audio | Kind::Video => self.handle_media(now, message),
             Kind::Aggregate => {
                 for part in aggregated(&message) {
@@ -318,7 +303,11 @@ impl Server {
             Kind::CommandAmf3 => {
                 self.handle_command(now, message.message_stream, after_format_byte(&message.body))?;
             }
-            Kind::Acknowledgement | Kind::SetPeerBandwidth | Kind::Other(_) => {}
+            _ => match control::take(&message, &mut self.reader)? {
+                Asked::Nothing => {}
+                Asked::Window(size) => self.window_bytes = u64::from(size),
+                Asked::Answer(answer) => self.control(answer),
+            },
         }
         Ok(())
     }
@@ -351,26 +340,15 @@ impl Server {
         Ok(())
     }
 
-    fn control(&mut self, kind: Kind, body: &[u8]) {
-        self.send(ChunkStreamId::CONTROL, MessageStreamId(0), kind, Bytes::copy_from_slice(body));
-    }
-
-    fn user_control_stream_begin(&mut self, message_stream: MessageStreamId) {
-        let mut body = vec![0, 0];
-        body.extend_from_slice(&message_stream.0.to_be_bytes());
-        self.control(Kind::UserControl, &body);
+    fn control(&mut self, control: Control) {
+        control.write(&mut self.writer, &mut self.out).expect("our chunk size is a constant within the bounds");
     }
 
     /// What follows `connect`: windows and our chunk size.
     fn announce_windows(&mut self) {
-        self.control(Kind::WindowAcknowledgementSize, &ACKNOWLEDGEMENT_WINDOW_BYTES.to_be_bytes());
-        let mut bandwidth = BytesMut::new();
-        bandwidth.put_u32(ACKNOWLEDGEMENT_WINDOW_BYTES);
-        // "Dynamic": hard if the last one was.
-        bandwidth.put_u8(2);
-        self.control(Kind::SetPeerBandwidth, &bandwidth);
-        self.control(Kind::SetChunkSize, &CHUNK_SIZE_SENT.to_be_bytes());
-        self.writer.set_chunk_size(CHUNK_SIZE_SENT).expect("a constant within the bounds");
+        self.control(Control::WindowAcknowledgementSize(ACKNOWLEDGEMENT_WINDOW_BYTES));
+        self.control(Control::PeerBandwidth(ACKNOWLEDGEMENT_WINDOW_BYTES));
+        self.control(Control::ChunkSize(CHUNK_SIZE_SENT));
     }
 
     fn send(&mut self, id: ChunkStreamId, message_stream: MessageStreamId, kind: Kind, body: Bytes) {

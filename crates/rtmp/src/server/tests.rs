@@ -130,19 +130,26 @@ fn a_taken_over_publish_is_told_so() {
 }
 
 #[test]
-fn capabilities_are_told_to_encoders_of_enhanced_rtmp_only() {
-    for four_ccs in [vec![], vec!["hvc1".to_owned()]] {
-        let enhanced = !four_ccs.is_empty();
-        let mut pair = Pair::new(client::Options { four_ccs: four_ccs.clone(), ..client::Options::new("KEY") });
+fn each_encoder_is_told_what_we_can_do_in_the_words_of_its_version() {
+    let asks = Extensions::RECONNECT.and(Extensions::MULTITRACK);
+    for (four_ccs, extensions) in
+        [(vec![], None), (vec!["hvc1".to_owned()], None), (vec!["*".to_owned()], Some(asks)), (vec![], Some(asks))]
+    {
+        let options = client::Options { four_ccs: four_ccs.clone(), extensions, ..client::Options::new("KEY") };
+        let mut pair = Pair::new(options);
         pair.drive();
         let Some(client::Event::Connected(properties)) = pair.client_events.first() else {
             panic!("{:?}", pair.client_events)
         };
+        let (first, second) = (!four_ccs.is_empty() || extensions.is_some(), extensions.is_some());
+        assert_eq!(properties.get("fourCcList").is_some(), first);
         let map = properties.get("videoFourCcInfoMap").and_then(Value::as_object);
-        assert_eq!(map.and_then(|map| map.get("hvc1")).is_some(), enhanced);
-        assert_eq!(properties.get("fourCcList").is_some(), enhanced);
+        assert_eq!(map.and_then(|map| map.get("hvc1")).and_then(Value::as_number), second.then_some(4.0));
+        // Several tracks and modifiers; we ask nobody to reconnect.
+        assert_eq!(properties.get("capsEx").and_then(Value::as_number), second.then_some(6.0));
         let Event::Connected(connect) = &pair.server_events[0] else { panic!("{:?}", pair.server_events) };
-        assert_eq!(connect.four_ccs, four_ccs);
+        assert_eq!((&connect.four_ccs, connect.extensions), (&four_ccs, extensions));
+        assert!(extensions.is_none_or(|extensions| extensions.has(Extensions::MULTITRACK)));
     }
 }
 
