@@ -353,7 +353,7 @@ impl Renditions {
                     let size = rendition.watch.borrow().video().and_then(|track| track.config.dimensions());
                     size.map_or(0, |(width, height)| u64::from(width) * u64::from(height))
                 };
-                renditions.sort_by_key(|rendition| std::cmp::Reverse(pixels(rendition)));
+                renditions.sort_by_key(|rendition| (std::cmp::Reverse(pixels(rendition)), rendition.name.clone()));
             }
             let pictures =
                 renditions.iter().any(|rendition| rendition.offered && rendition.name != playlist::AUDIO_ONLY);

@@ -139,7 +139,7 @@ fn a_track_keeps_its_own_decode_times() {
         assert_eq!(run.tfdt.as_ref().unwrap().base_media_decode_time, sent[at].dts.unsigned_abs());
         let mut decode = sent[at].dts;
         for sample in &run.trun[0].samples {
-            assert_eq!((decode, decode + i64::from(sample.cts.unwrap_or(0))), (sent[at].dts, sent[at].pts));
+            assert_eq!((decode, decode + sample.cts.unwrap_or(0)), (sent[at].dts, sent[at].pts));
             decode += i64::from(sample.duration.unwrap());
             at += 1;
         }
