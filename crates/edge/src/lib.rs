@@ -18,7 +18,7 @@
 mod cors;
 mod media;
 mod playlist;
-mod query;
+pub mod query;
 mod resource;
 mod respond;
 mod text;

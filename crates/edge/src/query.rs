@@ -7,44 +7,60 @@ const QUERY_BYTES_MAX: usize = 2048;
 
 /// What a client asks of a media playlist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Directives {
+pub struct Directives {
     /// Wait for this, if anything.
-    pub(crate) wait_for: Option<WaitFor>,
+    pub wait_for: Option<WaitFor>,
     /// Whether segments may be left out.
-    pub(crate) delta: Delta,
+    pub delta: Delta,
 }
 
 /// `_HLS_msn` with or without `_HLS_part`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WaitFor {
-    pub(crate) msn: u64,
-    pub(crate) part: Option<usize>,
+pub struct WaitFor {
+    /// A media sequence number.
+    pub msn: u64,
+    /// A part of that segment; `None` is the whole segment.
+    pub part: Option<usize>,
 }
 
 /// Why directives are none: each is a 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Error {
+#[non_exhaustive]
+pub enum Error {
+    /// Longer than a client's directives ever are.
     #[error("the query is too long")]
     TooLong,
+    /// A directive that wants a number.
     #[error("{name} is not a decimal number")]
-    Number { name: &'static str },
+    Number {
+        /// The directive.
+        name: &'static str,
+    },
+    /// A directive more than once.
     #[error("{name} is given twice")]
-    Twice { name: &'static str },
+    Twice {
+        /// The directive.
+        name: &'static str,
+    },
+    /// A part of no segment.
     #[error("_HLS_part without _HLS_msn")]
     PartAlone,
+    /// A value that the specification does not have.
     #[error("_HLS_skip is neither YES nor v2")]
     Skip,
 }
 
 /// Whether a viewer of the multivariant playlist wants the rendition without pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SoundAlone {
+pub enum SoundAlone {
+    /// It does.
     Asked,
+    /// It says nothing of it.
     NotAsked,
 }
 
 /// Reads `allow_audio_only=true` from the query of the multivariant playlist, as Amazon IVS has it.
-pub(crate) fn sound_alone(query: &str) -> SoundAlone {
+pub fn sound_alone(query: &str) -> SoundAlone {
     let head = query.get(..QUERY_BYTES_MAX).unwrap_or(query);
     let asked =
         form_urlencoded::parse(head.as_bytes()).any(|(name, value)| name == "allow_audio_only" && value == "true");
@@ -53,7 +69,10 @@ pub(crate) fn sound_alone(query: &str) -> SoundAlone {
 
 impl Directives {
     /// Reads the query. Parameters of others are ignored.
-    pub(crate) fn parse(query: &str) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error`]: a directive that the specification does not allow.
+    pub fn parse(query: &str) -> Result<Self, Error> {
         const MSN: &str = "_HLS_msn";
         const PART: &str = "_HLS_part";
         const SKIP: &str = "_HLS_skip";

@@ -14,6 +14,7 @@
 pub mod media;
 pub mod messages;
 pub mod seeds;
+#[cfg(feature = "services")]
 pub mod text;
 pub mod wire;
 
@@ -35,7 +36,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "flv", run: media::flv, seeds: seeds::messages },
     Target { name: "codec_headers", run: media::codec_headers, seeds: seeds::codec_headers },
     Target { name: "encoder_pipe", run: media::encoder_pipe, seeds: seeds::files },
+    #[cfg(feature = "services")]
     Target { name: "playlist_query", run: text::playlist_query, seeds: seeds::playlist_queries },
+    #[cfg(feature = "services")]
     Target { name: "form", run: text::form, seeds: seeds::forms },
     #[cfg(feature = "services")]
     Target { name: "signature", run: text::signature, seeds: seeds::signatures },

@@ -1,19 +1,133 @@
 //! Message bodies, codec headers and the encoder's pipe.
 
 use crate::messages;
-use headwater_hls::lint::{Linter, Severity};
-use headwater_hls::{Delta, Latency, Options, Packager, playlist};
+use headwater_hls::follow::{self, Follower};
+use headwater_hls::lint::{Linter, Severity, across};
+use headwater_hls::{Delta, Latency, Options, Packager, Snapshot, playlist};
 use headwater_media::codec::{CodecConfig, aac, av1, avc, hevc};
 use headwater_media::flv::{self, Unit};
 use headwater_media::fmp4::{self, demux};
-use headwater_media::{Track, WallTime};
+use headwater_media::{AccessUnit, FurtherTrack, Keyframe, Track, WallTime};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Message bodies through the demuxer and the packager: nothing panics, and what is published keeps the linter's rules.
+/// A packager with a follower for each further track, as a session has them.
+struct Ladder {
+    packager: Packager,
+    linter: Linter,
+    newest: Option<Arc<Snapshot>>,
+    further: BTreeMap<FurtherTrack, Further>,
+}
+
+struct Further {
+    follower: Follower,
+    runs: bool,
+    linter: Linter,
+}
+
+fn name(track: FurtherTrack) -> String {
+    format!("track{}", track.id())
+}
+
+/// The playlist's text, which must keep the rules.
+fn linted(linter: &mut Linter, snapshot: &Snapshot) -> String {
+    let text = playlist::media(snapshot, Delta::Full);
+    let broken = linter.check(&text).into_iter().find(|finding| finding.severity == Severity::Error);
+    assert!(broken.is_none(), "{broken:?}\n{text}");
+    text
+}
+
+impl Ladder {
+    fn new() -> Ladder {
+        let options = Options { epoch: "e".into(), rendition: "source".into(), latency: Latency::Low };
+        let mut packager = Packager::new(options);
+        packager.follow();
+        Ladder { packager, linter: Linter::new(), newest: None, further: BTreeMap::new() }
+    }
+
+    /// `Err` when the stream is larger than a session holds.
+    fn take(&mut self, unit: Unit, now: WallTime) -> Result<(), headwater_hls::Error> {
+        match unit {
+            Unit::Config(track) => self.packager.handle_track(track),
+            Unit::Access(unit) => self.packager.handle_unit(unit, now)?,
+            Unit::Metadata(metadata) => self.packager.handle_metadata(&metadata),
+            // Tracks that come after the first cut would need what a session remembers of it.
+            Unit::FurtherConfig(id, track) if self.newest.is_none() || self.further.contains_key(&id) => {
+                let further = self.further.entry(id).or_insert_with(|| Further::new(id));
+                further.follower.handle_track(track);
+                self.report();
+            }
+            Unit::FurtherAccess(id, unit) => {
+                if let Some(further) = self.further.get_mut(&id) {
+                    further.take(unit);
+                }
+            }
+            Unit::FurtherConfig(..) | Unit::FurtherSound(_) | Unit::Ignored => {}
+        }
+        while let Some(cut) = self.packager.poll_cut() {
+            self.further.values_mut().for_each(|further| further.follower.handle_cut(cut.clone()));
+        }
+        self.look();
+        Ok(())
+    }
+
+    fn report(&mut self) {
+        let names: Vec<String> =
+            std::iter::once("source".to_owned()).chain(self.further.keys().copied().map(name)).collect();
+        let others = |own: &str| -> Arc<[String]> { names.iter().filter(|name| *name != own).cloned().collect() };
+        self.packager.set_siblings(&others("source"));
+        self.further.iter_mut().for_each(|(id, further)| further.follower.set_siblings(&others(&name(*id))));
+    }
+
+    fn look(&mut self) {
+        if let Some(snapshot) = self.packager.poll_snapshot() {
+            linted(&mut self.linter, &snapshot);
+            self.newest = Some(snapshot);
+        }
+        for further in self.further.values_mut() {
+            if let Some(snapshot) = further.follower.poll_snapshot() {
+                let text = linted(&mut further.linter, &snapshot);
+                if let Some(source) = &self.newest {
+                    let own = playlist::media(source, Delta::Full);
+                    let mut findings = across(&[("source", &own), (further.follower.rendition(), &text)]);
+                    // What was published before a track was known does not report it.
+                    findings.retain(|finding| finding.rule != "rendition-report");
+                    assert!(findings.is_empty(), "{findings:?}\n{own}\n{text}");
+                }
+            }
+        }
+    }
+}
+
+impl Further {
+    fn new(id: FurtherTrack) -> Further {
+        let options = follow::Options {
+            epoch: "e".into(),
+            rendition: name(id),
+            pictures: follow::Pictures::Sent,
+            sound: follow::Sound::Source,
+            bandwidth: 0,
+            frame_rate_millis_max: None,
+        };
+        Further { follower: Follower::new(options), runs: false, linter: Linter::new() }
+    }
+
+    fn take(&mut self, unit: AccessUnit) {
+        if !self.runs && unit.keyframe == Keyframe::Yes {
+            self.runs = true;
+            self.follower.expect_from(Some(unit.pts));
+        }
+        if self.runs {
+            self.follower.handle_unit(unit);
+        }
+    }
+}
+
+/// Message bodies through the demuxer, the packager and the followers of further tracks: nothing panics, and what is published keeps the linter's
+/// rules.
 pub fn flv(input: &[u8]) {
     let mut demuxer = flv::Demuxer::new();
-    let options = Options { epoch: "e".into(), rendition: "source".into(), latency: Latency::Low };
-    let mut packager = Packager::new(options);
-    let mut linter = Linter::new();
+    let mut ladder = Ladder::new();
     let (mut timestamp_ms, mut now) = (100_000u32, WallTime(1_795_498_182_123));
     for message in messages::read(input) {
         timestamp_ms = timestamp_ms.wrapping_add_signed(i32::from(message.step_ms));
@@ -23,20 +137,8 @@ pub fn flv(input: &[u8]) {
             false => demuxer.audio(timestamp_ms, message.body),
         };
         for unit in units.unwrap_or_default() {
-            match unit {
-                Unit::Config(track) => packager.handle_track(track),
-                Unit::Access(unit) => {
-                    if packager.handle_unit(unit, now).is_err() {
-                        return;
-                    }
-                }
-                Unit::Metadata(metadata) => packager.handle_metadata(&metadata),
-                Unit::Ignored => {}
-            }
-            if let Some(snapshot) = packager.poll_snapshot() {
-                let text = playlist::media(&snapshot, Delta::Full);
-                let broken = linter.check(&text).into_iter().find(|finding| finding.severity == Severity::Error);
-                assert!(broken.is_none(), "{broken:?}\n{text}");
+            if ladder.take(unit, now).is_err() {
+                return;
             }
         }
     }

@@ -3,8 +3,8 @@
 use crate::messages::{self, Message};
 use bytes::BytesMut;
 use headwater_hls::{Latency, Options, Packager};
-use headwater_media::WallTime;
-use headwater_media::flv::{Demuxer, Unit};
+use headwater_media::flv::{Demuxer, Unit, mux};
+use headwater_media::{FurtherTrack, WallTime};
 use headwater_rtmp::Server;
 use headwater_rtmp::amf0::{self, Object, Value};
 use headwater_rtmp::server::{Capabilities, Deadlines, Event};
@@ -20,6 +20,7 @@ const CAPTURES: [&[u8]; 4] = [
 /// Longest file: enough for several fragments.
 const FILE_BYTES_MAX: usize = 64 << 10;
 
+#[cfg(feature = "services")]
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
@@ -77,12 +78,26 @@ pub fn metadata() -> Vec<Vec<u8>> {
 
 /// Media messages, as [`messages::read`] reads them.
 pub fn messages() -> Vec<Vec<u8>> {
-    let written = |capture: &&[u8]| {
-        let mut out = Vec::new();
-        said(capture).messages.iter().for_each(|message| messages::write(message, &mut out));
-        out
-    };
-    CAPTURES.iter().map(written).collect()
+    // Several times over, so that segments are complete.
+    let plain = |capture: &&[u8]| [&said(capture).messages[..]; 3].concat();
+    CAPTURES.iter().map(plain).flat_map(|sent| [written(&twice(&sent)), written(&sent)]).collect()
+}
+
+fn written(sent: &[Message]) -> Vec<u8> {
+    let mut out = Vec::new();
+    sent.iter().for_each(|message| messages::write(message, &mut out));
+    out
+}
+
+/// The same with each video message sent again as that of a further track.
+fn twice(sent: &[Message]) -> Vec<Message> {
+    let further = FurtherTrack::new(1).expect("not 0");
+    let doubled = sent.iter().flat_map(|message| {
+        let body = if message.is_video { mux::further_body(further, &message.body) } else { None };
+        let again = body.map(|body| Message { is_video: true, step_ms: 0, body });
+        std::iter::once(message.clone()).chain(again)
+    });
+    doubled.collect()
 }
 
 /// Codec configuration records.
@@ -135,11 +150,13 @@ fn file(sent: &[Message]) -> Vec<u8> {
 }
 
 /// Queries of media playlists.
+#[cfg(feature = "services")]
 pub fn playlist_queries() -> Vec<Vec<u8>> {
     texts(&["_HLS_msn=7&_HLS_part=3", "_HLS_skip=YES", "_HLS_msn=7&_HLS_skip=v2", "allow_audio_only=true"])
 }
 
 /// Forms of the query protocol.
+#[cfg(feature = "services")]
 pub fn forms() -> Vec<Vec<u8>> {
     texts(&[
         "Action=CreateStack&StackName=s&Tags.member.1.Key=a&Tags.member.1.Value=b&Tags.member.10.Key=c",

@@ -1,13 +1,5 @@
 //! Queries, forms, signatures, templates, patterns. Bytes that are no text are read as far as they are one.
 
-// The modules as they stand: they are private to rooms that need sockets, which a target does not.
-#[allow(dead_code, unreachable_pub, reason = "a target reads only")]
-#[path = "../../edge/src/query.rs"]
-mod directives;
-#[allow(dead_code, unreachable_pub, reason = "a target reads only")]
-#[path = "../../gateway/src/query.rs"]
-mod members;
-
 fn text(input: &[u8]) -> &str {
     match std::str::from_utf8(input) {
         Ok(text) => text,
@@ -17,7 +9,7 @@ fn text(input: &[u8]) -> &str {
 
 /// The query of a media playlist: what was read reads the same when it is written the usual way.
 pub fn playlist_query(input: &[u8]) {
-    use directives::Directives;
+    use headwater_edge::query::{self, Directives};
     if let Ok(directives) = Directives::parse(text(input)) {
         let mut usual = String::new();
         if let Some(wait_for) = directives.wait_for {
@@ -29,12 +21,12 @@ pub fn playlist_query(input: &[u8]) {
         }
         assert_eq!(Directives::parse(&usual), Ok(directives));
     }
-    let _ = directives::sound_alone(text(input));
+    let _ = query::sound_alone(text(input));
 }
 
 /// The form of a query-protocol operation, with nested members: read or refused, and no deeper than its bound.
 pub fn form(input: &[u8]) {
-    if let Ok(members) = members::members(form_urlencoded::parse(input).into_owned()) {
+    if let Ok(members) = headwater_gateway::query::members(form_urlencoded::parse(input).into_owned()) {
         let depth = depth(&serde_json::Value::Object(members));
         assert!(depth <= 20, "{depth} deep");
     }
@@ -49,7 +41,6 @@ fn depth(value: &serde_json::Value) -> usize {
 }
 
 /// A signature in a query (the first line) or in headers (the others, `name: value`): read or refused, and never accepted.
-#[cfg(feature = "services")]
 pub fn signature(input: &[u8]) {
     use headwater_gateway::sigv4;
     use http::{HeaderMap, HeaderName, HeaderValue};
@@ -68,7 +59,6 @@ pub fn signature(input: &[u8]) {
 }
 
 /// Templates in JSON and YAML: read, or refused with each problem named.
-#[cfg(feature = "services")]
 pub fn template(input: &[u8]) {
     if let Err(error) = headwater_stacks::Template::parse(text(input)) {
         assert!(!error.problems.is_empty() && !error.to_string().is_empty());
@@ -76,7 +66,6 @@ pub fn template(input: &[u8]) {
 }
 
 /// Event patterns: read or refused, and the same event gives the same answer.
-#[cfg(feature = "services")]
 pub fn event_pattern(input: &[u8]) {
     let Ok((pattern, _)) = headwater_bus::Pattern::parse_text(text(input)) else { return };
     let event = serde_json::json!({

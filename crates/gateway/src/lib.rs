@@ -21,7 +21,7 @@ pub mod logs;
 pub mod native;
 mod path;
 mod protocol;
-mod query;
+pub mod query;
 pub mod s3;
 mod services;
 pub mod sigv4;

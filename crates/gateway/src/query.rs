@@ -13,13 +13,23 @@ const DEPTH_MAX: usize = 16;
 
 /// Why a form cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FormError {
+#[non_exhaustive]
+pub enum FormError {
+    /// More parameters than any operation has.
     #[error("a request may have {PARAMETERS_MAX} parameters")]
     TooMany,
+    /// Deeper than any shape.
     #[error("parameter {name} is nested more than {DEPTH_MAX} deep")]
-    TooDeep { name: String },
+    TooDeep {
+        /// The parameter.
+        name: String,
+    },
+    /// Two parameters that contradict each other.
     #[error("parameter {name} is both a value and a structure")]
-    Ambiguous { name: String },
+    Ambiguous {
+        /// The parameter.
+        name: String,
+    },
 }
 
 enum Node {
@@ -41,7 +51,10 @@ impl Node {
 }
 
 /// Nested members from the parameters of a form; `Action` and `Version` are left out.
-pub(crate) fn members(pairs: impl Iterator<Item = (String, String)>) -> Result<Map<String, Value>, FormError> {
+///
+/// # Errors
+/// [`FormError`]: the form is no input of an operation.
+pub fn members(pairs: impl Iterator<Item = (String, String)>) -> Result<Map<String, Value>, FormError> {
     let mut root = Node::branch();
     for (count, (name, value)) in pairs.enumerate() {
         if count >= PARAMETERS_MAX {
