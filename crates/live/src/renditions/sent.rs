@@ -89,7 +89,7 @@ impl Renditions {
             self.slots[index].follower.expect_from(None);
         }
         self.of_plan.clear();
-        self.shed = 0;
+        (self.shed, self.encoder_note) = (0, None);
         self.before_sent = match &self.state {
             LadderState::Off | LadderState::Unavailable(_) => self.state.clone(),
             _ => LadderState::Waiting,
