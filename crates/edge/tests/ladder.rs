@@ -4,6 +4,8 @@
 
 #[path = "ladder/life.rs"]
 mod life;
+#[path = "ladder/sources.rs"]
+mod sources;
 #[path = "ladder/stage.rs"]
 mod stage;
 mod support;

@@ -9,6 +9,7 @@
 //! | [`codec`] | codec parameter sets: H.264, HEVC, AV1, AAC | ISO/IEC 14496-15, AV1-ISOBMFF, ISO/IEC 14496-3, RFC 6381 |
 //! | [`cue`] | timed metadata and its ID3 tag | ID3v2.4, "Carriage of ID3 Timed Metadata in CMAF" |
 //! | [`flv`] | what RTMP carries, demultiplexed | FLV 10.1, Enhanced RTMP v2 |
+//! | [`matroska`] | tracks and units as a live file, out only | RFC 9559 |
 //! | [`fmp4`] | init segments and fragments | ISO/IEC 14496-12, CMAF |
 //!
 //! Left out: further audio tracks of Enhanced RTMP (told and passed over), HDR metadata packets (ignored), codecs other than those above (refused by name).
@@ -18,6 +19,7 @@ pub mod codec;
 pub mod cue;
 pub mod flv;
 pub mod fmp4;
+pub mod matroska;
 pub mod metadata;
 pub mod time;
 pub mod track;

@@ -24,6 +24,7 @@ pub const PATIENCE: Duration = Duration::from_secs(25);
 /// A server with one channel, and somebody who publishes.
 pub struct Stage {
     pub hub: Hub,
+    pub channel: Channel,
     pub channel_id: String,
     pub master: String,
     pub publish_to: String,
@@ -50,6 +51,7 @@ impl Stage {
         let channel_id = site.0.id.clone();
         Stage {
             hub,
+            channel: site.0.clone(),
             master: format!("http://{watch_at}/api/video/v1/us-east-1.000000000000.channel.{channel_id}.m3u8"),
             channel_id,
             publish_to: format!("rtmp://{publish_at}/app/key"),

@@ -4,6 +4,7 @@
 
 use super::plan::{Audio, Plan, Rendition};
 use super::{Encoder, Options};
+use headwater_media::CodecConfig;
 use std::ffi::OsString;
 
 /// What the tracks of the pipe are: pictures first, in the plan's order, then each distinct sound.
@@ -13,10 +14,38 @@ pub(super) struct Layout {
     pub(super) tracks: Vec<Vec<usize>>,
 }
 
+/// What the encoder's input looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Container {
+    /// For H.264.
+    #[default]
+    Flv,
+    /// For what ffmpeg before 6.1 does not know in FLV: HEVC and AV1.
+    Matroska,
+}
+
+impl Container {
+    /// What carries a track's pictures.
+    pub(super) fn of(video: &CodecConfig) -> Self {
+        match video {
+            CodecConfig::Hevc(_) | CodecConfig::Av1(_) => Container::Matroska,
+            _ => Container::Flv,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Container::Flv => "flv",
+            Container::Matroska => "matroska",
+        }
+    }
+}
+
 /// The renditions that are encoded, and where each is in the plan.
 pub(super) struct Job<'a> {
     pub(super) renditions: Vec<(usize, &'a Rendition)>,
     pub(super) source_rate_millis: u32,
+    pub(super) input: Container,
     /// Where each rendition with pictures begins, in milliseconds of the encoder's clock; `None`, or none at all: with the input.
     pub(super) begins: Vec<Option<i64>>,
 }
@@ -26,7 +55,7 @@ impl<'a> Job<'a> {
     pub(super) fn of(plan: &'a Plan, shed: usize, source_rate_millis: u32) -> Self {
         let pictures = plan.renditions.iter().filter(|rendition| rendition.size.is_some()).count();
         let renditions = plan.renditions.iter().enumerate().skip(shed.min(pictures)).collect();
-        Job { renditions, source_rate_millis, begins: Vec::new() }
+        Job { renditions, source_rate_millis, input: Container::default(), begins: Vec::new() }
     }
 
     fn pictures(&self) -> impl Iterator<Item = (usize, &'a Rendition, (u32, u32))> {
@@ -71,7 +100,9 @@ impl<'a> Job<'a> {
             out.text("-vaapi_device /dev/dri/renderD128");
         }
         // The source's clock is kept; a picture is decoded when it comes, not a few pictures later.
-        out.text("-copyts -threads 1 -analyzeduration 0 -probesize 5000 -protocol_whitelist pipe -f flv -i pipe:0");
+        out.text("-copyts -threads 1 -analyzeduration 0 -probesize 5000 -protocol_whitelist pipe -f");
+        out.text(self.input.as_str());
+        out.text("-i pipe:0");
         out.text("-filter_complex");
         out.word(self.graph(encoder));
         for number in 0..self.pictures().count() {

@@ -1,11 +1,12 @@
 //! The encoder's input: what the session hands over, as a file that goes on, and the backlog of it for the next encoder.
 
 use super::backlog::Backlog;
+use super::command::Container;
 use super::process::Ended;
 use super::{Feed, Shared};
 use bytes::Bytes;
 use headwater_media::flv::mux;
-use headwater_media::{AccessUnit, Keyframe, Track, TrackKind};
+use headwater_media::{AccessUnit, Keyframe, Track, TrackKind, matroska};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::io::AsyncWriteExt as _;
@@ -109,9 +110,7 @@ impl Intake {
 
     /// Writes the backlog and what comes after it to an encoder's input.
     pub(super) async fn feed(&mut self, mut stdin: ChildStdin, base_ms: i64) -> Ended {
-        let mut tags = vec![Bytes::from_static(mux::FILE_HEADER)];
-        tags.extend(mux::frame_rate_tag(self.source_rate_millis));
-        tags.extend(self.video.iter().chain(&self.audio).flat_map(mux::config_tag));
+        let mut tags = self.header();
         for unit in self.backlog.units() {
             self.write(&unit, base_ms, &mut tags);
         }
@@ -124,7 +123,9 @@ impl Intake {
             match self.take().await {
                 Taken::Over => return Ended::Over,
                 Taken::Changed => return Ended::Anew,
-                Taken::Configured(track) => tags.extend(mux::config_tag(&track)),
+                Taken::Configured(track) if self.container() == Container::Flv => tags.extend(mux::config_tag(&track)),
+                // Matroska's tracks stand in its head.
+                Taken::Configured(_) => return Ended::Anew,
                 Taken::Nothing => {}
                 Taken::Unit(unit) => {
                     if unit.kind == TrackKind::Video && unit.keyframe == Keyframe::Yes && self.is_over(&unit, base_ms) {
@@ -147,6 +148,28 @@ impl Intake {
             TrackKind::Video => &self.video,
             TrackKind::Audio => &self.audio,
         };
-        tags.extend(track.iter().flat_map(|track| mux::unit_tag(track, unit, base_ms)));
+        let Some(track) = track else { return };
+        match self.container() {
+            Container::Flv => tags.extend(mux::unit_tag(track, unit, base_ms)),
+            Container::Matroska => tags.extend(matroska::block(track, unit, base_ms)),
+        }
+    }
+
+    /// What carries the source's pictures.
+    pub(super) fn container(&self) -> Container {
+        self.video.as_ref().map_or_else(Container::default, |video| Container::of(&video.config))
+    }
+
+    fn header(&self) -> Vec<Bytes> {
+        let tracks: Vec<&Track> = self.video.iter().chain(&self.audio).collect();
+        match self.container() {
+            Container::Flv => {
+                let mut tags = vec![Bytes::from_static(mux::FILE_HEADER)];
+                tags.extend(mux::frame_rate_tag(self.source_rate_millis));
+                tags.extend(tracks.into_iter().flat_map(mux::config_tag));
+                tags
+            }
+            Container::Matroska => vec![matroska::header(&tracks, self.source_rate_millis)],
+        }
     }
 }

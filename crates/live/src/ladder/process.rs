@@ -187,6 +187,7 @@ impl Runner {
         let Some(base_ms) = self.intake.base_ms() else { return (Ended::Anew, true) };
         let plan = self.plan.clone();
         let mut job = Job::of(&plan, self.judge.shed(), self.intake.source_rate_millis);
+        job.input = self.intake.container();
         let from = self.resume(&mut job, base_ms);
         let mut child = match spawn(&self.options, &job) {
             Ok(child) => child,

@@ -6,7 +6,7 @@
 //! *Shape*: `ftyp`, `moov`, then `moof` and `mdat` in turn, data offsets from the `moof` (default-base-is-moof). Other boxes are passed over.
 //! *Units*: times in ticks of the track as [`Track::new`] has it, whatever the file's timescale. *Source*: ISO/IEC 14496-12.
 
-use crate::codec::{CodecConfig, ConfigError, aac, avc, hevc};
+use crate::codec::{CodecConfig, ConfigError, aac, av1, avc, hevc};
 use crate::time::{MediaTime, Timescale};
 use crate::track::{AccessUnit, Keyframe, Track, TrackKind};
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -307,6 +307,7 @@ fn read_entry((name, body): ([u8; 4], &[u8])) -> Result<CodecConfig, Error> {
     match &name {
         b"avc1" | b"avc3" => Ok(CodecConfig::Avc(avc::Config::parse(inner(VISUAL_ENTRY, b"avcC")?)?)),
         b"hvc1" | b"hev1" => Ok(CodecConfig::Hevc(hevc::Config::parse(inner(VISUAL_ENTRY, b"hvcC")?)?)),
+        b"av01" => Ok(CodecConfig::Av1(av1::Config::parse(inner(VISUAL_ENTRY, b"av1C")?)?)),
         b"mp4a" => {
             let esds = inner(AUDIO_ENTRY, b"esds")?;
             let config = audio_specific_config(esds).ok_or_else(malformed)?;
