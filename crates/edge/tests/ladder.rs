@@ -4,6 +4,8 @@
 
 #[path = "ladder/life.rs"]
 mod life;
+#[path = "ladder/slow.rs"]
+mod slow;
 #[path = "ladder/sources.rs"]
 mod sources;
 #[path = "ladder/stage.rs"]

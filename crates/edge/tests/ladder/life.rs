@@ -12,7 +12,7 @@ fn x264() -> ladder::Options {
 }
 
 /// Waits for that many renditions, and gives the stream.
-async fn with_renditions(stage: &Stage, count: usize) -> Arc<LiveStream> {
+pub async fn with_renditions(stage: &Stage, count: usize) -> Arc<LiveStream> {
     stage.stream("all renditions", |stream| stream.offer().renditions.len() == count).await
 }
 
@@ -35,7 +35,7 @@ async fn pictures(stage: &Stage, stream: &LiveStream) -> Vec<(String, usize)> {
 }
 
 /// The newest part is no gap.
-fn is_whole(snapshot: &Snapshot) -> bool {
+pub fn whole(snapshot: &Snapshot) -> bool {
     let last = snapshot.last().and_then(|last| snapshot.segment(last.msn).cloned());
     last.is_some_and(|segment| segment.parts().last().is_some_and(|part| !part.gap()))
 }
@@ -61,7 +61,7 @@ async fn a_killed_encoder_and_a_clean_end_cost_no_picture() {
     let died = Instant::now();
     let newest = stream.snapshot().last();
     let mut small = stream.rendition("160p30").unwrap();
-    let again = small.wait_for(|snapshot| snapshot.last() > newest && is_whole(snapshot));
+    let again = small.wait_for(|snapshot| snapshot.last() > newest && whole(snapshot));
     tokio::time::timeout(PATIENCE, again).await.expect("it is made again").unwrap();
     println!("pictures again after {:?}", died.elapsed());
     assert_eq!(stream.snapshot().last().unwrap().msn, newest.unwrap().msn, "before the source's next keyframe");

@@ -236,6 +236,61 @@ mod tests {
         assert!(!Job::of(&plan, 9, 60_000).has_pictures());
     }
 
+    /// What ffmpeg says of an encoder; `None` if it was built without it.
+    fn help(encoder: &str) -> Option<String> {
+        let mut command = std::process::Command::new("ffmpeg");
+        let output = command.args(["-hide_banner", "-h", &format!("encoder={encoder}")]).output();
+        let output = output.expect("ffmpeg is installed");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.contains("AVOptions").then_some(text)
+    }
+
+    /// Options that ffmpeg has for all encoders, or that are its own.
+    const COMMON: [&str; 12] = [
+        "c",
+        "b",
+        "maxrate",
+        "bufsize",
+        "g",
+        "bf",
+        "threads",
+        "sc_threshold",
+        "force_key_frames",
+        "fps_mode",
+        "enc_time_base",
+        "level",
+    ];
+
+    #[test]
+    fn each_encoder_has_the_options_that_it_is_given() {
+        let plan = ladder(ChannelType::Standard);
+        let job = Job::of(&plan, 0, 60_000);
+        let mut known = Vec::new();
+        for encoder in [Encoder::X264, Encoder::Nvenc, Encoder::Vaapi, Encoder::Qsv] {
+            let words = job.arguments(&Options { encoder, ..Options::default() });
+            let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+            let name = words.windows(2).find(|pair| pair[0] == "-c:v").map(|pair| pair[1]).expect("it has one");
+            let Some(help) = help(name) else { continue };
+            known.push(encoder);
+            for pair in words.windows(2) {
+                let Some((option, _)) = pair[0].strip_prefix('-').and_then(|option| option.split_once(":v")) else {
+                    continue;
+                };
+                if COMMON.contains(&option) {
+                    continue;
+                }
+                let listed = help.lines().position(|line| line.trim_start().starts_with(&format!("-{option} ")));
+                let at = listed.unwrap_or_else(|| panic!("{name} has no -{option}:\n{help}"));
+                // Words are those of a list that follows, unless x264 reads them itself.
+                let is_word = pair[1].parse::<i64>().is_err() && encoder != Encoder::X264;
+                let values = help.lines().skip(at + 1).take_while(|line| line.starts_with("     "));
+                let has_value = values.map(|line| line.split_whitespace().next()).any(|value| value == Some(pair[1]));
+                assert!(!is_word || has_value, "{name} -{option} has no {}:\n{help}", pair[1]);
+            }
+        }
+        assert!(known.contains(&Encoder::X264), "{known:?}");
+    }
+
     #[test]
     fn an_encoder_that_goes_on_encodes_only_what_is_missing() {
         let plan = ladder(ChannelType::Standard);

@@ -97,6 +97,8 @@ pub struct Options {
     pub ffmpeg: PathBuf,
     /// How far the encoder may be behind before the ladder is shed, once it has run for a while.
     pub behind_max: Duration,
+    /// How long an encoder must have time to spare before a rendition that was shed is tried again; longer each time that was too early.
+    pub restore_after: Duration,
 }
 
 impl Default for Options {
@@ -107,6 +109,7 @@ impl Default for Options {
             confiner: None,
             ffmpeg: PathBuf::from("ffmpeg"),
             behind_max: Duration::from_millis(1_500),
+            restore_after: Duration::from_secs(30),
         }
     }
 }

@@ -77,7 +77,7 @@ impl Runner {
         shared: Arc<Shared>,
     ) -> Self {
         Runner {
-            judge: Judge::new(options.behind_max, Instant::now()),
+            judge: Judge::new(options.behind_max, options.restore_after, Instant::now()),
             delivered: Delivered::new(plan.renditions.len()),
             intake: Intake::new(fed, Arc::clone(&shared), source_rate_millis),
             options,

@@ -18,9 +18,8 @@ const HANGS_AFTER: Duration = Duration::from_secs(3);
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
 /// An encoder that is no more behind than this has time to spare: twice what a sound one needs.
 const AT_EASE_MS: i64 = 500;
-/// How long it must have had time to spare before one more rendition is tried; doubled each time when that was too much, up to the other.
-pub(super) const RESTORE_AFTER: Duration = Duration::from_secs(30);
-pub(super) const RESTORE_AFTER_MAX: Duration = Duration::from_secs(32 * 60);
+/// How often the wait for one more rendition is doubled at the most: from half a minute to half an hour.
+const RESTORE_AFTER_DOUBLED_MAX: u32 = 6;
 
 /// What is to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +61,14 @@ pub(super) struct Judge {
     at_ease_since: Instant,
     /// When a rendition was tried again, until that has proved right or wrong.
     tried_at: Option<Instant>,
+    /// How long it must have had time to spare before one more rendition is tried: usually, and now.
+    restore_usually: Duration,
     restore_after: Duration,
 }
 
 impl Judge {
     /// Of a ladder that is whole.
-    pub(super) fn new(behind_max: Duration, now: Instant) -> Self {
+    pub(super) fn new(behind_max: Duration, restore_after: Duration, now: Instant) -> Self {
         Judge {
             behind_max_ms: i64::try_from(behind_max.as_millis()).unwrap_or(i64::MAX),
             shed: 0,
@@ -78,7 +79,8 @@ impl Judge {
             behind_since: None,
             at_ease_since: now,
             tried_at: None,
-            restore_after: RESTORE_AFTER,
+            restore_usually: restore_after,
+            restore_after,
         }
     }
 
@@ -98,7 +100,8 @@ impl Judge {
         self.shed += 1;
         self.at_ease_since = now;
         if self.tried_at.take().is_some() {
-            self.restore_after = (self.restore_after * 2).min(RESTORE_AFTER_MAX);
+            let most = self.restore_usually * 2_u32.pow(RESTORE_AFTER_DOUBLED_MAX);
+            self.restore_after = (self.restore_after * 2).min(most);
         }
     }
 
@@ -148,7 +151,7 @@ impl Judge {
         self.behind_since = None;
         // What was tried again has held for as long as it was waited for: the next wait is a short one.
         if self.tried_at.is_some_and(|tried| now - tried >= self.restore_after) {
-            (self.tried_at, self.restore_after) = (None, RESTORE_AFTER);
+            (self.tried_at, self.restore_after) = (None, self.restore_usually);
         }
         if self.shed > 0 && now >= self.restore_at() { Verdict::Restore } else { Verdict::GoOn }
     }
@@ -166,7 +169,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let now = Instant::now();
-            Bench { judge: Judge::new(Duration::from_millis(1_500), now), now }
+            Bench { judge: Judge::new(Duration::from_millis(1_500), Duration::from_secs(30), now), now }
         }
 
         /// Looks every [`LOOK_EVERY`] until the verdict is another one, and gives the seconds until then.
