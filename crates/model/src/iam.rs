@@ -28,12 +28,23 @@ pub struct Role {
     /// Up to 1000 characters.
     #[serde(default)]
     pub description: String,
+    /// Longest session that `AssumeRole` gives, seconds.
+    #[serde(default = "session_s_default")]
+    pub max_session_s: u32,
     /// Tags, by key.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
     /// When the role was made.
     pub created_at: Timestamp,
 }
+
+/// [`ROLE_SESSION_S_DEFAULT`], for records of before there was a choice.
+fn session_s_default() -> u32 {
+    ROLE_SESSION_S_DEFAULT
+}
+
+/// Longest session of a role unless its maker says otherwise, seconds (IAM, `MaxSessionDuration`).
+pub const ROLE_SESSION_S_DEFAULT: u32 = 3_600;
 
 impl Role {
     /// The inline policies in evaluated form; one that does not parse grants nothing.
@@ -55,6 +66,71 @@ pub struct AccessKey {
     pub expires_at: Option<Timestamp>,
     /// Whose key it is.
     pub principal: Principal,
+    /// Whether requests that are signed with it are answered.
+    #[serde(default)]
+    pub status: KeyStatus,
+    /// When it was made.
+    #[serde(default)]
+    pub created_at: Timestamp,
+    /// What its maker said of the session that it is for; long-lived keys have none.
+    #[serde(default)]
+    pub session: Session,
+}
+
+impl AccessKey {
+    /// A long-lived key that is in use.
+    pub fn new(
+        access_key_id: impl Into<String>,
+        secret_access_key: Secret,
+        principal: Principal,
+        created_at: Timestamp,
+    ) -> Self {
+        AccessKey {
+            access_key_id: access_key_id.into(),
+            secret_access_key,
+            session_token: None,
+            expires_at: None,
+            principal,
+            status: KeyStatus::Active,
+            created_at,
+            session: Session::default(),
+        }
+    }
+}
+
+/// Whether a key is in use. Source: IAM, `UpdateAccessKey`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyStatus {
+    /// Requests that are signed with it are answered.
+    #[default]
+    Active,
+    /// They are refused, as if there were no such key.
+    Inactive,
+}
+
+/// What narrows and describes the session of a temporary key. Source: STS, `AssumeRole`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Session policies, as given: the session may do what its role may *and* one of these allows. None means that they
+    /// do not narrow.
+    #[serde(default)]
+    pub policies: Vec<Value>,
+    /// Session tags, by key: `aws:PrincipalTag/KEY` in conditions.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// `aws:SourceIdentity` in conditions.
+    #[serde(default)]
+    pub source_identity: Option<String>,
+}
+
+impl Session {
+    /// The session policies in evaluated form; `None` if there are none. One that does not parse grants nothing.
+    pub fn narrowing(&self) -> Option<Vec<Policy>> {
+        if self.policies.is_empty() {
+            return None;
+        }
+        Some(self.policies.iter().filter_map(|document| Policy::parse(document).ok()).collect())
+    }
 }
 
 /// Who makes a request.

@@ -23,6 +23,7 @@ pub mod function;
 pub mod iam;
 pub mod id;
 pub mod ivs;
+pub mod measure;
 pub mod policy;
 pub mod poll;
 pub mod realm;

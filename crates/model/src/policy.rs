@@ -2,16 +2,17 @@
 //!
 //! A document is parsed once, at the door, into [`Policy`]; [`evaluate`] is pure. Whatever is not understood never
 //! grants: an unknown condition operator makes an `Allow` not match and a `Deny` match, and the same holds for a
-//! policy variable that the request has no value for.
+//! policy variable that the request has no value for and for a condition on `aws:ResourceTag/…`, which is not known
+//! here.
 //!
 //! Source: IAM "Policy evaluation logic", "JSON policy elements" (document versions 2008-10-17 and 2012-10-17).
-//! Left out: permission boundaries, session policies, organisations.
+//! Left out: permission boundaries, organisations.
 
 mod condition;
 mod parse;
 mod pattern;
 
-pub use condition::Context;
+pub use condition::{Context, ip_within};
 pub use parse::PolicyError;
 pub use pattern::Pattern;
 
@@ -113,8 +114,9 @@ pub fn evaluate<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Re
         iam::Principal::Root => Decision::Allowed,
         _ => Decision::NotAllowed,
     };
+    let action = request.action.to_ascii_lowercase();
     for statement in policies.into_iter().flat_map(|policy| &policy.statements) {
-        if statement.matches(request) {
+        if statement.matches(request, &action) {
             match statement.effect {
                 Effect::Deny => return Decision::ExplicitlyDenied,
                 Effect::Allow => decision = Decision::Allowed,
@@ -124,7 +126,47 @@ pub fn evaluate<'p>(policies: impl IntoIterator<Item = &'p Policy>, request: &Re
     decision
 }
 
+/// Judges a request of a session: what the identity's policies allow, as far as the session's policies allow it too.
+/// Without session policies (`None`) it is [`evaluate`]. A session policy never grants, and its deny is a deny.
+///
+/// Source: IAM, "Session policies".
+pub fn evaluate_session(identity: &[Policy], session: Option<&[Policy]>, request: &Request<'_>) -> Decision {
+    let own = evaluate(identity, request);
+    let Some(session) = session else { return own };
+    // Session policies narrow everybody, also those who need no allow of their own.
+    let nobody = iam::Principal::Anonymous;
+    match (own, evaluate(session, &Request { principal: &nobody, ..*request })) {
+        (Decision::ExplicitlyDenied, _) | (_, Decision::ExplicitlyDenied) => Decision::ExplicitlyDenied,
+        (Decision::Allowed, Decision::Allowed) => Decision::Allowed,
+        _ => Decision::NotAllowed,
+    }
+}
+
 impl Policy {
+    /// Whether a statement allows the request, whoever asks; nothing is said of statements that deny.
+    pub fn allows(&self, request: &Request<'_>) -> bool {
+        let action = request.action.to_ascii_lowercase();
+        let allows = |statement: &Statement| statement.effect == Effect::Allow && statement.matches(request, &action);
+        self.statements.iter().any(allows)
+    }
+
+    /// Whether a statement allows the request and names its principal, or everybody, not just the account. Such a
+    /// resource policy needs no further leave from the principal's own policies.
+    ///
+    /// Source: IAM, "Policy evaluation logic for requests within a single account".
+    pub fn grants_by_name(&self, request: &Request<'_>) -> bool {
+        let action = request.action.to_ascii_lowercase();
+        self.statements.iter().any(|statement| {
+            let named = match &statement.principals {
+                Principals::Only(patterns) => {
+                    patterns.iter().any(|pattern| pattern.covers(request) && !pattern.is_account(request))
+                }
+                Principals::Attached | Principals::AllBut(_) => false,
+            };
+            statement.effect == Effect::Allow && named && statement.matches(request, &action)
+        })
+    }
+
     /// Reads a policy that is attached to an identity: statements name resources and no principal.
     ///
     /// # Errors
@@ -170,12 +212,12 @@ impl Policy {
 }
 
 impl Statement {
-    fn matches(&self, request: &Request<'_>) -> bool {
+    /// `action` is the request's, in lower case.
+    fn matches(&self, request: &Request<'_>, action: &str) -> bool {
         // What cannot be judged counts as a match of a deny and as no match of an allow.
         let in_doubt = self.effect == Effect::Deny;
-        let action = request.action.to_ascii_lowercase();
         self.principals.cover(request)
-            && self.actions.covers(&action, request.context, in_doubt)
+            && self.actions.covers(action, request.context, in_doubt)
             && self.resources.covers(request.resource, request.context, in_doubt)
             && self.conditions.iter().all(|condition| condition.holds(request.context).unwrap_or(in_doubt))
     }
@@ -213,6 +255,14 @@ impl PrincipalPattern {
             }
             _ => false,
         }
+    }
+}
+
+impl PrincipalPattern {
+    /// Whether it covers its principal as somebody of the account only.
+    fn is_account(&self, request: &Request<'_>) -> bool {
+        let is_owner = *request.principal == iam::Principal::Root;
+        matches!(self, PrincipalPattern::Aws(name) if !is_owner && names_account(name, request.account))
     }
 }
 

@@ -109,6 +109,9 @@ impl Condition {
     /// Whether it is so; `None` if that cannot be judged.
     pub(super) fn holds(&self, context: &Context) -> Option<bool> {
         let actual = context.values(&self.key);
+        if actual.is_empty() && is_unknown(&self.key) {
+            return None;
+        }
         match self.operator {
             Operator::Unknown => None,
             Operator::Null => {
@@ -141,6 +144,14 @@ impl Condition {
         }
     }
 }
+
+/// Whether a key that the request has no value for may have one that nobody looked up. Of a tag of the resource, absent
+/// and unknown are not the same.
+fn is_unknown(key: &str) -> bool {
+    key.get(..RESOURCE_TAG.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESOURCE_TAG))
+}
+
+const RESOURCE_TAG: &str = "aws:ResourceTag/";
 
 impl Operator {
     fn parse(name: &str) -> Operator {
@@ -233,7 +244,8 @@ fn arn_like(expected: &str, actual: &str, context: &Context) -> Option<bool> {
     Some(true)
 }
 
-fn ip_within(network: &str, address: &str) -> Option<bool> {
+/// Whether an address lies in a network, such as `10.0.0.0/8` or a single address; `None` if one of them cannot be read.
+pub fn ip_within(network: &str, address: &str) -> Option<bool> {
     let address: IpAddr = address.parse::<IpAddr>().ok()?.to_canonical();
     let (base, length) = match network.split_once('/') {
         Some((base, length)) => (base.parse::<IpAddr>().ok()?, Some(length.parse::<u32>().ok()?)),

@@ -13,7 +13,8 @@ enum Token {
     Literal(char),
     One,
     Many,
-    Variable(String),
+    /// A key, and what stands for it if the request has no value.
+    Variable(String, Option<String>),
 }
 
 impl Pattern {
@@ -27,7 +28,7 @@ impl Pattern {
                     "*" => Token::Literal('*'),
                     "?" => Token::Literal('?'),
                     "$" => Token::Literal('$'),
-                    name => Token::Variable(name.to_owned()),
+                    name => variable(name),
                 });
                 rest = after;
                 continue;
@@ -64,14 +65,17 @@ impl Pattern {
 
     /// Whether the whole text fits, with variables from the request; `None` if the request has no value for one.
     pub(super) fn matches_in(&self, text: &str, context: &Context) -> Option<bool> {
-        if !self.tokens.iter().any(|token| matches!(token, Token::Variable(_))) {
+        if !self.tokens.iter().any(|token| matches!(token, Token::Variable(..))) {
             return Some(fits(&self.tokens, text));
         }
         let mut tokens = Vec::with_capacity(self.tokens.len());
         for token in &self.tokens {
             match token {
                 // The value is taken literally: a `*` in it is a star.
-                Token::Variable(name) => tokens.extend(context.single(name)?.chars().map(Token::Literal)),
+                Token::Variable(name, default) => {
+                    let value = context.single(name).or(default.as_deref())?;
+                    tokens.extend(value.chars().map(Token::Literal));
+                }
                 other => tokens.push(other.clone()),
             }
         }
@@ -82,6 +86,15 @@ impl Pattern {
     pub fn literal_prefix(&self) -> String {
         self.tokens.iter().map_while(|token| if let Token::Literal(c) = token { Some(*c) } else { None }).collect()
     }
+}
+
+/// A variable's inside: `KEY`, or `KEY, 'DEFAULT'` (IAM, "Policy variables", "Specifying default values").
+fn variable(inside: &str) -> Token {
+    let default = inside.split_once(',').and_then(|(key, default)| {
+        let default = default.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+        Some(Token::Variable(key.trim().to_owned(), Some(default.to_owned())))
+    });
+    default.unwrap_or_else(|| Token::Variable(inside.to_owned(), None))
 }
 
 /// Greedy, with one way back: a later star makes an earlier one settled, so the work is at most the product of both

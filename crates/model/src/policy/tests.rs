@@ -304,3 +304,125 @@ proptest! {
         prop_assert!(!ask(&denies, &function(), action, resource, &context).is_allowed());
     }
 }
+
+#[test]
+fn a_session_policy_narrows_and_never_grants() {
+    let own = [identity(json!({"Effect": "Allow", "Action": "ivs:*", "Resource": "*"}))];
+    let session = [identity(json!([
+        {"Effect": "Allow", "Action": ["ivs:Get*", "s3:*"], "Resource": "*"},
+        {"Effect": "Deny", "Action": "ivs:GetStreamKey", "Resource": "*"},
+    ]))];
+    let context = Context::new();
+    for principal in [function(), iam::Principal::Root] {
+        let ask = |action, session: Option<&[Policy]>| {
+            let request = Request { principal: &principal, account: ACCOUNT, action, resource: "*", context: &context };
+            evaluate_session(&own, session, &request)
+        };
+        assert_eq!(ask("ivs:GetChannel", Some(&session)), Decision::Allowed);
+        assert_eq!(ask("ivs:DeleteChannel", Some(&session)), Decision::NotAllowed);
+        assert_eq!(ask("ivs:DeleteChannel", None), Decision::Allowed);
+        assert_eq!(ask("ivs:GetStreamKey", Some(&session)), Decision::ExplicitlyDenied);
+        assert_eq!(ask("ivs:GetChannel", Some(&[])), Decision::NotAllowed);
+    }
+    let request =
+        Request { principal: &function(), account: ACCOUNT, action: "s3:GetObject", resource: "*", context: &context };
+    assert_eq!(evaluate_session(&own, Some(&session), &request), Decision::NotAllowed);
+}
+
+#[test]
+fn a_trust_policy_names_somebody_or_only_the_account() {
+    let context = Context::new();
+    let named = |principal: Value, who: &iam::Principal| {
+        let document = json!({"Statement": {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}});
+        let trust = Policy::parse_trust_policy(&document).unwrap();
+        let request =
+            Request { principal: who, account: ACCOUNT, action: "sts:AssumeRole", resource: "r", context: &context };
+        (evaluate([&trust], &request).is_allowed(), trust.grants_by_name(&request))
+    };
+    let user = iam::Principal::User { user: "ann".into() };
+    assert_eq!(named(json!({"AWS": ACCOUNT}), &user), (true, false));
+    assert_eq!(named(json!({"AWS": "arn:aws:iam::000000000000:user/ann"}), &user), (true, true));
+    assert_eq!(named(json!("*"), &user), (true, true));
+    assert_eq!(named(json!({"AWS": ACCOUNT}), &iam::Principal::Root), (true, true));
+    assert_eq!(named(json!({"AWS": "arn:aws:iam::000000000000:user/bob"}), &user), (false, false));
+}
+
+#[test]
+fn a_variable_may_have_a_default() {
+    let policy = [identity(json!({
+        "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/${aws:username, 'guest'}/*"
+    }))];
+    let may = |context: &Context, key: &str| {
+        ask(&policy, &function(), "s3:GetObject", &format!("arn:aws:s3:::b/{key}"), context).is_allowed()
+    };
+    assert!(may(&Context::new(), "guest/x"));
+    assert!(may(&Context::new().with("aws:username", "anna"), "anna/x"));
+    assert!(!may(&Context::new().with("aws:username", "anna"), "guest/x"));
+}
+
+#[test]
+fn a_tag_of_the_resource_that_nobody_looked_up_never_grants() {
+    let context = Context::new();
+    for condition in [
+        json!({"StringEquals": {"aws:ResourceTag/team": "a"}}),
+        json!({"StringNotEquals": {"AWS:resourcetag/team": "a"}}),
+        json!({"Null": {"aws:ResourceTag/team": "true"}}),
+    ] {
+        assert!(!holds(condition.clone(), &context), "{condition}");
+        let deny =
+            [identity(json!({"Effect": "Allow", "Action": "*", "Resource": "*"})), conditioned("Deny", condition)];
+        let decision = ask(&deny, &function(), "s3:GetObject", "arn:aws:s3:::b/k", &context);
+        assert_eq!(decision, Decision::ExplicitlyDenied);
+    }
+}
+
+proptest! {
+    #[test]
+    fn one_more_allow_never_narrows_and_order_does_not_matter(
+        statements in prop::collection::vec(any_statement(), 0..6),
+        mut extra in any_statement(),
+        turn in 0_usize..6,
+        action in prop::sample::select(vec!["s3:GetObject", "s3:PutObject", "ivs:PutMetadata"]),
+        resource in prop::sample::select(vec!["arn:aws:s3:::b/k", "arn:aws:s3:::c/k", "arn:aws:ivs:r:a:channel/x"]),
+        secure in any::<bool>(),
+    ) {
+        extra["Effect"] = json!("Allow");
+        let context = Context::new().with("aws:SecureTransport", secure.to_string());
+        let before: Vec<Policy> = statements.iter().cloned().map(identity).collect();
+        let mut after = before.clone();
+        after.push(identity(extra));
+        let (without, with) =
+            (ask(&before, &function(), action, resource, &context), ask(&after, &function(), action, resource, &context));
+        prop_assert!(with.is_allowed() || !without.is_allowed());
+        // A deny stands whatever is added.
+        prop_assert_eq!(with == Decision::ExplicitlyDenied, without == Decision::ExplicitlyDenied);
+        let turn = turn % after.len();
+        after.rotate_left(turn);
+        prop_assert_eq!(with, ask(&after, &function(), action, resource, &context));
+        // One document with all statements says what the documents say.
+        let one = identity(Value::Array(statements));
+        prop_assert_eq!(without, ask(&[one], &function(), action, resource, &context));
+        // As a session's policies they narrow at most.
+        let request = Request { principal: &function(), account: ACCOUNT, action, resource, context: &context };
+        let narrowed = evaluate_session(&after, Some(&before), &request);
+        prop_assert!(!narrowed.is_allowed() || (with.is_allowed() && without.is_allowed()));
+    }
+
+    #[test]
+    fn wildcards_keep_their_laws(p in "[ab*?]{0,6}", q in "[ab*?]{0,6}", s in "[ab]{0,6}", t in "[ab]{0,6}") {
+        let fits = |pattern: &str, text: &str| Pattern::new(pattern).matches(text);
+        prop_assert!(fits("*", &s));
+        prop_assert!(fits(&s, &s));
+        prop_assert_eq!(fits(&s, &t), s == t);
+        prop_assert_eq!(fits(&format!("{s}*"), &t), t.starts_with(&s));
+        prop_assert_eq!(fits(&format!("*{s}"), &t), t.ends_with(&s));
+        prop_assert_eq!(fits(&format!("*{s}*"), &t), t.contains(&s));
+        prop_assert_eq!(fits(&"?".repeat(s.len()), &t), s.len() == t.len());
+        // What fits in two halves fits as a whole; two stars say what one says; a star takes the place of anything.
+        let (pattern, text) = (format!("{p}{q}"), format!("{s}{t}"));
+        prop_assert!(!(fits(&p, &s) && fits(&q, &t)) || fits(&pattern, &text));
+        prop_assert_eq!(fits(&p.replace('*', "**"), &s), fits(&p, &s));
+        let starred = format!("{p}*{q}");
+        prop_assert!(!fits(&pattern, &s) || fits(&starred, &s));
+    }
+}
