@@ -9,6 +9,7 @@ use crate::runtime_files::RuntimeFiles;
 use crate::{Config, Credentials, CredentialsError, DeployError, DeployedCode, Package, Runtime, UnknownRuntime};
 use bytes::Bytes;
 use headwater_model::function::Function;
+use headwater_model::measure::{Counter, Durations};
 use headwater_store::{Select, Store};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -114,6 +115,18 @@ pub(crate) struct Inner {
     deployed: Mutex<HashSet<String>>,
     turns: Arc<Semaphore>,
     idle: Mutex<Vec<Instance>>,
+    invoked: Invoked,
+}
+
+/// How invocations went, since the server started.
+#[derive(Debug, Default)]
+pub struct Invoked {
+    /// Those that ran, each with what it took, the start of a process included.
+    pub took: Durations,
+    /// Those of them in which the function failed.
+    pub failed: Counter,
+    /// Those that did not run.
+    pub refused: Counter,
 }
 
 impl Functions {
@@ -145,6 +158,7 @@ impl Functions {
                 deployed: Mutex::default(),
                 turns: Arc::new(Semaphore::new(workshop.config.concurrency_max)),
                 idle: Mutex::default(),
+                invoked: Invoked::default(),
                 store,
                 workshop,
             }),
@@ -172,6 +186,32 @@ impl Functions {
     /// # Errors
     /// [`InvokeError`], if it did not run.
     pub async fn invoke(
+        &self,
+        function: &Function,
+        payload: Bytes,
+        options: InvokeOptions,
+    ) -> Result<Outcome, InvokeError> {
+        let began = Instant::now();
+        let outcome = self.run_once(function, payload, options).await;
+        let invoked = &self.inner.invoked;
+        match &outcome {
+            Ok(outcome) => {
+                invoked.took.note_us(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+                if outcome.function_error.is_some() {
+                    invoked.failed.increment();
+                }
+            }
+            Err(_) => invoked.refused.increment(),
+        }
+        outcome
+    }
+
+    /// How invocations went so far.
+    pub fn invoked(&self) -> &Invoked {
+        &self.inner.invoked
+    }
+
+    async fn run_once(
         &self,
         function: &Function,
         payload: Bytes,

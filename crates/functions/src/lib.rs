@@ -48,7 +48,7 @@ pub use config::Config;
 pub use credentials::{Credentials, CredentialsError};
 pub use events::{EVENT_BYTES_MAX, EnqueueError, QUEUE};
 pub use interpreters::{Runtime, UnknownRuntime};
-pub use invoke::{Functions, InvokeError, InvokeOptions, Outcome, PAYLOAD_BYTES_MAX, UNHANDLED};
+pub use invoke::{Functions, InvokeError, InvokeOptions, Invoked, Outcome, PAYLOAD_BYTES_MAX, UNHANDLED};
 
 #[cfg(test)]
 mod tests;

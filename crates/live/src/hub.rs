@@ -1,5 +1,6 @@
 //! Who is live: publishing, commands, drain.
 
+use crate::counters::Totals;
 use crate::journal::{Journal, JournalError};
 use crate::publisher::Publisher;
 use crate::session::{Command, INBOX, Identity, Progress, Session, conclude};
@@ -137,6 +138,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) cancel: CancellationToken,
+    pub(crate) totals: Totals,
     tracker: TaskTracker,
     /// By channel id.
     sessions: Mutex<HashMap<String, Entry>>,
@@ -183,6 +185,7 @@ impl Hub {
             options,
             journal,
             cancel: CancellationToken::new(),
+            totals: Totals::default(),
             tracker: TaskTracker::new(),
             sessions: Mutex::default(),
             live: Mutex::default(),
@@ -227,6 +230,11 @@ impl Hub {
     /// All live streams.
     pub fn streams(&self) -> Vec<Arc<LiveStream>> {
         lock(&self.0.live).values().cloned().collect()
+    }
+
+    /// What happened in all sessions so far.
+    pub fn totals(&self) -> &Totals {
+        &self.0.totals
     }
 
     /// Puts timed metadata into the channel's stream: into the next part that is opened.
@@ -277,7 +285,9 @@ impl Hub {
             stream_id: id::stream_id(),
             epoch: id::random_lower_alphanumeric(EPOCH_CHARACTERS),
             started_at: (self.0.options.clock)(),
+            ingested: Arc::default(),
         };
+        self.0.totals.sessions.increment();
         let (inbox, commands) = mpsc::channel(INBOX);
         let entry =
             Entry { stream_id: identity.stream_id.clone(), inbox: inbox.clone(), over: CancellationToken::new() };

@@ -6,6 +6,7 @@
 //!
 //! | module | what stands there |
 //! |---|---|
+//! | [`counters`] | what is counted, for metrics |
 //! | [`doctor`] | what is wrong with an encoder, and which setting mends it |
 //! | [`hub`] | who is live: publishing, commands, drain |
 //! | [`publisher`] | a publisher's end of its session |
@@ -14,6 +15,7 @@
 //! | [`ladder`] | further renditions, made by an encoder process |
 //! | [`journal`] | the session's events and who keeps them |
 
+pub mod counters;
 pub mod doctor;
 pub mod hub;
 pub mod journal;
@@ -28,6 +30,7 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
+pub use counters::{Ingested, IngestedRead, Totals};
 pub use doctor::{Finding, LimitBreach};
 pub use headwater_hls::lint::{Report, Severity as LintSeverity};
 pub use hub::{CueError, Drained, Hub, NotBroadcasting, Options, Publish, PublishError, PutCue};

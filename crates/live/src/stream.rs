@@ -1,5 +1,6 @@
 //! What others see of a session that is live.
 
+use crate::counters::{Ingested, IngestedRead};
 use crate::doctor::Finding;
 use crate::session::Identity;
 use headwater_hls::Snapshot;
@@ -77,6 +78,7 @@ pub struct LiveStream {
     pub epoch: String,
     /// The newest snapshot; clone it to wait for the next.
     pub watch: watch::Receiver<Arc<Snapshot>>,
+    ingested: Arc<Ingested>,
     health: AtomicU8,
     findings: Mutex<Vec<Finding>>,
     offer: watch::Sender<Arc<Offer>>,
@@ -91,6 +93,7 @@ impl LiveStream {
             started_at: identity.started_at,
             epoch: identity.epoch.clone(),
             watch,
+            ingested: Arc::clone(&identity.ingested),
             health: AtomicU8::new(0),
             findings: Mutex::default(),
             offer: watch::Sender::new(Arc::new(Offer {
@@ -102,6 +105,11 @@ impl LiveStream {
             })),
             sound_alone_wanted: AtomicBool::new(false),
         }
+    }
+
+    /// What its publishers sent so far.
+    pub fn ingested(&self) -> IngestedRead {
+        self.ingested.read()
     }
 
     /// What viewers may choose from at present.

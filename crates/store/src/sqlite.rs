@@ -13,13 +13,14 @@ use crate::{Batch, Committed, Error, Job, LogLine, LogSelect, Record, Select, St
 use async_trait::async_trait;
 use headwater_model::Timestamp;
 use headwater_model::event::Event;
+use headwater_model::measure::Durations;
 use headwater_model::poll::Answer;
 use readers::Readers;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use topics::Topics;
 use writer::Writer;
@@ -33,6 +34,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     writer: Writer,
     topics: Arc<Topics>,
+    commits: Arc<Durations>,
     /// Last, so that the connections are gone before the files are.
     _scratch: Option<Arc<Scratch>>,
 }
@@ -76,7 +78,12 @@ impl SqliteStore {
         let topics = Arc::new(Topics::default());
         let readers = Arc::new(Readers::open(&options).await?);
         let writer = Writer::spawn(connection, Arc::clone(&topics));
-        Ok(SqliteStore { readers, writer, topics, _scratch: scratch })
+        Ok(SqliteStore { readers, writer, topics, commits: Arc::default(), _scratch: scratch })
+    }
+
+    /// How long commits took so far, from the caller's side: the wait for their turn included.
+    pub fn commits(&self) -> &Arc<Durations> {
+        &self.commits
     }
 
     /// Finishes what waits and closes the file. Later commits fail with [`Error::Engine`].
@@ -103,7 +110,10 @@ impl From<sqlx::migrate::MigrateError> for Error {
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
-        self.writer.commit(batch).await
+        let began = Instant::now();
+        let committed = self.writer.commit(batch).await;
+        self.commits.note_us(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+        committed
     }
 
     async fn record(&self, kind: &str, id: &str) -> Result<Option<Record>, Error> {

@@ -78,6 +78,7 @@ impl Session {
         let entrance = match incumbent.yields_to(newcomer) {
             Ok(entrance) => entrance,
             Err(refusal) => {
+                self.shared.totals.takeovers_refused.increment();
                 tracing::warn!(peer = %newcomer.peer, code = refusal.code(), "takeover is refused");
                 self.record_firmly(SessionEventKind::TakeoverFailure(refusal)).await;
                 return Err(refusal);
@@ -90,6 +91,7 @@ impl Session {
             Entrance::Reconnect => tracing::info!(peer = %newcomer.peer, "publisher is back before it was missed"),
             Entrance::Takeover => {
                 self.takeovers += 1;
+                self.shared.totals.takeovers.increment();
                 tracing::info!(peer = %newcomer.peer, takeovers = self.takeovers, "publisher is taken over");
                 self.record_firmly(SessionEventKind::Takeover).await;
             }

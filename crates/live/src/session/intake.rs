@@ -32,6 +32,7 @@ impl Session {
         let Some(track) = &self.tracks[slot(unit.kind)] else { return Flow::Continue };
         let scale = track.timescale;
         let now = (self.shared.options.clock)();
+        self.identity.ingested.note(&unit, scale);
         self.last_media = Instant::now();
         self.last_sign = self.last_media;
         if self.health == StreamHealth::Starving {

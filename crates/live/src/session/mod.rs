@@ -8,6 +8,7 @@ mod show;
 pub(crate) use record::conclude;
 pub(crate) use show::Progress;
 
+use crate::counters::Ingested;
 use crate::doctor::Doctor;
 use crate::hub::{CueError, Publish, PublishError, PutCue, Shared};
 use crate::journal::SessionEventKind;
@@ -57,6 +58,7 @@ pub(crate) struct Identity {
     pub(crate) stream_id: String,
     pub(crate) epoch: String,
     pub(crate) started_at: Timestamp,
+    pub(crate) ingested: Arc<Ingested>,
 }
 
 /// Whether the session goes on.
