@@ -1,0 +1,102 @@
+//! Encoders that publish a small clip over and over in real time.
+
+use bytes::Bytes;
+use headwater_rtmp::client::{Client, Event, Options};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Seconds of the clip: a whole number of its groups of pictures.
+const SECONDS: u32 = 4;
+
+struct Tag {
+    video: bool,
+    timestamp_ms: u32,
+    body: Bytes,
+}
+
+/// A clip in memory. Clones share it.
+#[derive(Clone)]
+pub struct Clip(Arc<Vec<Tag>>);
+
+impl Clip {
+    /// Has ffmpeg make it: 25 frames a second, a keyframe every two seconds, H.264 and AAC.
+    pub fn make(folder: &Path) -> Clip {
+        let path = folder.join("clip.flv");
+        let status = Command::new("ffmpeg")
+            .args(["-hide_banner", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"])
+            .args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", &SECONDS.to_string()])
+            .args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p"])
+            .args(["-b:v", "200k", "-g", "50", "-keyint_min", "50", "-sc_threshold", "0"])
+            .args(["-c:a", "aac", "-b:a", "32k", "-f", "flv"])
+            .arg(&path)
+            .status()
+            .expect("ffmpeg makes the clip: apt-get install ffmpeg");
+        assert!(status.success());
+        Clip(Arc::new(read_flv(&std::fs::read(path).unwrap())))
+    }
+}
+
+/// Audio and video tags of an FLV file (FLV 10.1, annex E).
+fn read_flv(bytes: &[u8]) -> Vec<Tag> {
+    let mut tags = Vec::new();
+    let mut at = 13;
+    while at + 11 <= bytes.len() {
+        let size = u32::from_be_bytes([0, bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
+        let timestamp_ms = u32::from_be_bytes([bytes[at + 7], bytes[at + 4], bytes[at + 5], bytes[at + 6]]);
+        if matches!(bytes[at], 8 | 9) {
+            let body = Bytes::copy_from_slice(&bytes[at + 11..at + 11 + size]);
+            tags.push(Tag { video: bytes[at] == 9, timestamp_ms, body });
+        }
+        at += 11 + size + 4;
+    }
+    tags
+}
+
+/// Publishes until it is aborted.
+pub async fn publish(port: u16, key: String, clip: Clip, offset: Duration) {
+    tokio::time::sleep(offset).await;
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    let mut client = Client::new(u64::from(port), Options::new(key)).unwrap();
+    let mut buffer = vec![0; 16 * 1024];
+    let mut publishing = false;
+    while !publishing {
+        while let Some(bytes) = client.poll_transmit() {
+            socket.write_all(&bytes).await.unwrap();
+        }
+        let read = socket.read(&mut buffer).await.unwrap();
+        assert!(read > 0, "the server closed the connection");
+        client.handle_input(&buffer[..read]).unwrap();
+        while let Some(event) = client.poll_event() {
+            match event {
+                Event::Publishing => publishing = true,
+                Event::Refused { code, description } => panic!("{code}: {description}"),
+                _ => {}
+            }
+        }
+    }
+    let began = tokio::time::Instant::now();
+    for round in 0_u32.. {
+        for tag in clip.0.iter() {
+            let timestamp_ms = round * SECONDS * 1000 + tag.timestamp_ms;
+            tokio::time::sleep_until(began + Duration::from_millis(u64::from(timestamp_ms))).await;
+            match tag.video {
+                true => client.send_video(timestamp_ms, tag.body.clone()).unwrap(),
+                false => client.send_audio(timestamp_ms, tag.body.clone()).unwrap(),
+            }
+            while let Some(bytes) = client.poll_transmit() {
+                socket.write_all(&bytes).await.unwrap();
+            }
+            // The server's acknowledgements; nothing in them matters here.
+            while let Ok(read) = socket.try_read(&mut buffer) {
+                assert!(read > 0, "the server closed the connection");
+                client.handle_input(&buffer[..read]).unwrap();
+                while client.poll_event().is_some() {}
+            }
+        }
+    }
+}
