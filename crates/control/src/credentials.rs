@@ -1,9 +1,11 @@
 //! Access keys: the root key, keys by id, temporary keys of roles.
 
 use crate::Error;
+use crate::cache::Cache;
 use async_trait::async_trait;
 use headwater_functions::CredentialsError;
-use headwater_model::iam::{AccessKey, Principal, Role};
+use headwater_model::iam::{AccessKey, KeyStatus, Principal, Role, Session};
+use headwater_model::policy::Policy;
 use headwater_model::{Realm, Secret, Timestamp, id};
 use headwater_store::{Batch, Document, Select, Store};
 use serde::{Deserialize, Serialize};
@@ -14,12 +16,32 @@ use std::time::Duration;
 pub const SESSION_S_MIN: u32 = 900;
 /// Longest life of a temporary key, seconds (STS, `AssumeRole`).
 pub const SESSION_S_MAX: u32 = 43_200;
+/// Longest life of a session's key of which the maker is a session itself, seconds (STS, "role chaining").
+pub const CHAINED_S_MAX: u32 = 3_600;
+/// Keys that are held in memory; each takes about a kilobyte. More are read from the store again.
+const KEYS_CACHED_MAX: usize = 4_096;
+
+/// An access key as requests are judged by it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownKey {
+    /// The key.
+    pub key: AccessKey,
+    /// Its session policies in evaluated form; `None` if there are none.
+    pub narrowing: Option<Vec<Policy>>,
+}
+
+impl From<AccessKey> for KnownKey {
+    fn from(key: AccessKey) -> Self {
+        KnownKey { narrowing: key.session.narrowing(), key }
+    }
+}
 
 /// Access keys, kept in the store. Cheap to clone; needs nothing but the store.
 #[derive(Clone)]
 pub struct Credentials {
     realm: Realm,
     store: Arc<dyn Store>,
+    known: Arc<Cache<KnownKey>>,
 }
 
 /// Which access key is the owner's. One record.
@@ -38,7 +60,8 @@ impl Document for RootKey {
 impl Credentials {
     /// Keys over the store.
     pub fn new(realm: Realm, store: Arc<dyn Store>) -> Self {
-        Credentials { realm, store }
+        let known = Arc::new(Cache::new(&*store, &[AccessKey::KIND], KEYS_CACHED_MAX));
+        Credentials { realm, store, known }
     }
 
     /// The owner's key; made at random the first time.
@@ -52,7 +75,7 @@ impl Credentials {
             {
                 return Ok(key);
             }
-            let key = new_key("AKIA", Principal::Root);
+            let key = new_key("AKIA", Principal::Root, Timestamp::now());
             let mut batch = Batch::new();
             batch.insert(&key)?.insert(&RootKey { access_key_id: key.access_key_id.clone() })?;
             match self.store.commit(batch).await {
@@ -64,12 +87,16 @@ impl Credentials {
         }
     }
 
-    /// The key with this id, if there is one; also one that has expired.
+    /// The key with this id, if there is one that is in use; also one that has expired.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn access_key(&self, access_key_id: &str) -> Result<Option<AccessKey>, Error> {
-        Ok(headwater_store::find(&*self.store, access_key_id).await?)
+    pub async fn access_key(&self, access_key_id: &str) -> Result<Option<Arc<KnownKey>>, Error> {
+        let read = async {
+            let key = headwater_store::find::<AccessKey>(&*self.store, access_key_id).await?;
+            Ok(key.filter(|key| key.status == KeyStatus::Active).map(KnownKey::from))
+        };
+        self.known.read(access_key_id, read).await
     }
 
     /// A long-lived key for a principal, stored.
@@ -77,7 +104,7 @@ impl Credentials {
     /// # Errors
     /// [`Error::Store`].
     pub async fn issue(&self, principal: Principal) -> Result<AccessKey, Error> {
-        let key = new_key("AKIA", principal);
+        let key = new_key("AKIA", principal, Timestamp::now());
         let mut batch = Batch::new();
         batch.insert(&key)?;
         self.store.commit(batch).await?;
@@ -100,9 +127,25 @@ impl Credentials {
             .await?
             .filter(|role| role.arn == role_arn)
             .ok_or_else(|| Error::not_found("role", role_arn))?;
-        let mut key = new_key("ASIA", Principal::Role { role: role.name, session: session.into() });
+        let principal = Principal::Role { role: role.name, session: session.into() };
+        self.temporary(principal, Session::default(), ttl_s, now).await
+    }
+
+    /// A temporary key for a principal, stored.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn temporary(
+        &self,
+        principal: Principal,
+        session: Session,
+        ttl_s: u32,
+        now: Timestamp,
+    ) -> Result<AccessKey, Error> {
+        let mut key = new_key("ASIA", principal, now);
         key.session_token = Some(Secret::new(id::random_alphanumeric(SESSION_TOKEN_LENGTH)));
         key.expires_at = Some(now.plus_ms(i64::from(ttl_s) * 1000));
+        key.session = session;
         let mut batch = Batch::new();
         batch.insert(&key)?;
         self.store.commit(batch).await?;
@@ -156,12 +199,7 @@ impl headwater_functions::Credentials for Credentials {
 const SESSION_TOKEN_LENGTH: usize = 64;
 
 /// A key with random id and secret in AWS' lengths: 20 and 40 characters.
-fn new_key(prefix: &str, principal: Principal) -> AccessKey {
-    AccessKey {
-        access_key_id: format!("{prefix}{}", id::random_upper_alphanumeric(16)),
-        secret_access_key: Secret::new(id::random_alphanumeric(40)),
-        session_token: None,
-        expires_at: None,
-        principal,
-    }
+fn new_key(prefix: &str, principal: Principal, now: Timestamp) -> AccessKey {
+    let access_key_id = format!("{prefix}{}", id::random_upper_alphanumeric(16));
+    AccessKey::new(access_key_id, Secret::new(id::random_alphanumeric(40)), principal, now)
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use headwater_bus::{Deliver, Delivery, DeliveryError};
 use headwater_functions::InvokeOptions;
+use headwater_model::measure::Counter;
 use headwater_model::{Realm, Timestamp};
 use serde_json::Value;
 
@@ -18,6 +19,17 @@ const CUE: &str = "cue/";
 /// into the cue as it is, anything else as JSON.
 pub fn cue_target_arn(realm: &Realm, channel_id: &str) -> String {
     realm.native_arn(&format!("{CUE}{channel_id}"))
+}
+
+/// How deliveries went, since the server started.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    /// Those that reached their target.
+    pub delivered: Counter,
+    /// Tries that failed and are repeated while the target's limits allow it.
+    pub retried: Counter,
+    /// Those that no repetition can bring to their target.
+    pub refused: Counter,
 }
 
 /// The bus' way to targets.
@@ -90,6 +102,19 @@ fn failed(arn: &str, error: &lambda::Error) -> DeliveryError {
 #[async_trait]
 impl Deliver for Delivering {
     async fn deliver(&self, delivery: Delivery) -> Result<(), DeliveryError> {
+        let outcome = self.to_target(delivery).await;
+        let outcomes = self.control.delivered();
+        match &outcome {
+            Ok(()) => outcomes.delivered.increment(),
+            Err(DeliveryError::Retry { .. }) => outcomes.retried.increment(),
+            Err(_) => outcomes.refused.increment(),
+        }
+        outcome
+    }
+}
+
+impl Delivering {
+    async fn to_target(&self, delivery: Delivery) -> Result<(), DeliveryError> {
         let realm = self.control.realm();
         if delivery.target_arn.starts_with(&realm.function_arn("")) {
             return self.to_function(delivery).await;

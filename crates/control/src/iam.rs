@@ -13,79 +13,183 @@ pub mod users;
 pub use managed::ManagedPolicy;
 pub use users::User;
 
+use crate::cache::Cache;
+use crate::credentials::{CHAINED_S_MAX, KnownKey, SESSION_S_MAX, SESSION_S_MIN};
 use crate::{Control, Error};
-use headwater_model::iam::{Principal, Role};
-use headwater_model::policy::{self, Context, Policy};
+use headwater_model::iam::{AccessKey, Principal, Role, Session};
+use headwater_model::policy::{self, Context, Decision, Policy};
 use headwater_model::{Realm, Timestamp};
+use headwater_store::{Document, Store};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Managed policies attached to one role or user (IAM quota).
 pub const ATTACHED_POLICIES_MAX: usize = 20;
 /// Characters of all inline policies of a role, without white space (IAM quota).
 pub const INLINE_POLICIES_LENGTH_MAX: usize = 10_240;
+/// Longest life of a user's session token, seconds (STS, `GetSessionToken`).
+const SESSION_TOKEN_S_MAX: u32 = 129_600;
+/// Roles and users of which the policies are held in memory, parsed; with their quotas, some tens of kilobytes each at
+/// most and mostly one. More are read from the store again.
+const PRINCIPALS_CACHED_MAX: usize = 1_024;
 
-/// Whether a principal's policies allow an action on a resource.
+/// The policies of roles and users, parsed once until one of them changes.
+pub(crate) struct Policies(Cache<Vec<Policy>>);
+
+impl Policies {
+    pub(crate) fn new(store: &dyn Store) -> Self {
+        let kinds = [Role::KIND, User::KIND, ManagedPolicy::KIND];
+        Policies(Cache::new(store, &kinds, PRINCIPALS_CACHED_MAX))
+    }
+}
+
+/// What is known of a request besides who signed it, for conditions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// `aws:SourceIp`.
+    pub source_ip: Option<IpAddr>,
+    /// `aws:UserAgent`.
+    pub user_agent: Option<String>,
+    /// `aws:Referer`.
+    pub referer: Option<String>,
+    /// `aws:RequestTag/KEY` and `aws:TagKeys`.
+    pub request_tags: Vec<(String, String)>,
+    /// Keys of one service, such as `sts:ExternalId`.
+    pub others: Vec<(&'static str, String)>,
+}
+
+/// Whether the policies of a key's owner, and of its session, allow an action on a resource.
 ///
 /// # Errors
 /// [`Error::Store`].
-pub async fn is_allowed(
+pub async fn decide(
     control: &Control,
-    principal: &Principal,
+    caller: &KnownKey,
     action: &str,
     resource: &str,
+    facts: &Facts,
     now: Timestamp,
-) -> Result<bool, Error> {
+) -> Result<Decision, Error> {
+    let principal = &caller.key.principal;
+    if *principal == Principal::Root && caller.narrowing.is_none() {
+        // Nothing is attached to the owner.
+        return Ok(Decision::Allowed);
+    }
     let policies = policies_of(control, principal).await?;
-    let context = context(control, principal, now);
+    let context = context(control.realm(), &caller.key, facts, now);
     let account = &control.realm().account;
     let request = policy::Request { principal, account, action, resource, context: &context };
-    Ok(policy::evaluate(&policies, &request).is_allowed())
+    Ok(policy::evaluate_session(&policies, caller.narrowing.as_deref(), &request))
 }
 
 /// What conditions can look at.
-fn context(control: &Control, principal: &Principal, now: Timestamp) -> Context {
+fn context(realm: &Realm, key: &AccessKey, facts: &Facts, now: Timestamp) -> Context {
+    let principal = &key.principal;
     // For conditions a session is its role.
-    let arn = match principal {
-        Principal::Role { role, .. } => control.realm().role_arn(role),
-        other => principal_arn(control.realm(), other),
+    let (arn, kind) = match principal {
+        Principal::Role { role, .. } => (realm.role_arn(role), "AssumedRole"),
+        Principal::Root => (principal_arn(realm, principal), "Account"),
+        Principal::User { .. } => (principal_arn(realm, principal), "User"),
+        Principal::Service(_) => (principal_arn(realm, principal), "Service"),
+        Principal::Anonymous => (principal_arn(realm, principal), "Anonymous"),
     };
-    let context = Context::new()
+    let mut context = Context::new()
         .at(now)
         .with("aws:PrincipalArn", arn)
-        .with("aws:PrincipalAccount", control.realm().account.clone())
-        .with("aws:RequestedRegion", control.realm().region.clone());
-    match principal {
-        Principal::User { user } => context.with("aws:username", user.clone()),
-        _ => context,
+        .with("aws:PrincipalType", kind)
+        .with("aws:PrincipalAccount", realm.account.clone())
+        .with("aws:RequestedRegion", realm.region.clone())
+        // The listener of the AWS-compatible services speaks plain HTTP.
+        .with("aws:SecureTransport", "false");
+    if let Principal::User { user } = principal {
+        context.add("aws:username", user.clone());
     }
+    if key.expires_at.is_some() {
+        context.add("aws:TokenIssueTime", key.created_at.iso_seconds());
+    }
+    if let Some(identity) = &key.session.source_identity {
+        context.add("aws:SourceIdentity", identity.clone());
+    }
+    for (name, value) in &key.session.tags {
+        context.add(&format!("aws:PrincipalTag/{name}"), value.clone());
+    }
+    if let Some(address) = facts.source_ip {
+        context.add("aws:SourceIp", address.to_canonical().to_string());
+    }
+    for (name, value) in [("aws:UserAgent", &facts.user_agent), ("aws:Referer", &facts.referer)] {
+        if let Some(value) = value {
+            context.add(name, value.clone());
+        }
+    }
+    for (name, value) in &facts.request_tags {
+        context.add(&format!("aws:RequestTag/{name}"), value.clone());
+        context.add("aws:TagKeys", name.clone());
+    }
+    for (name, value) in &facts.others {
+        context.add(name, value.clone());
+    }
+    context
 }
 
 /// The policies attached to a principal, in evaluated form. A role or user that is gone has none.
 ///
 /// # Errors
 /// [`Error::Store`].
-pub async fn policies_of(control: &Control, principal: &Principal) -> Result<Vec<Policy>, Error> {
-    let (inline, arns) = match principal {
-        Principal::Role { role, .. } => match headwater_store::find::<Role>(control.store(), role).await? {
-            Some(role) => (role.inline_policies, role.managed_policy_arns),
-            None => return Ok(Vec::new()),
-        },
-        Principal::User { user } => match headwater_store::find::<User>(control.store(), user).await? {
-            Some(user) => (user.inline_policies, user.managed_policy_arns),
-            None => return Ok(Vec::new()),
-        },
-        Principal::Root | Principal::Service(_) | Principal::Anonymous => return Ok(Vec::new()),
+pub async fn policies_of(control: &Control, principal: &Principal) -> Result<Arc<Vec<Policy>>, Error> {
+    let (name, read) = match principal {
+        Principal::Role { role, .. } => (format!("role/{role}"), role),
+        Principal::User { user } => (format!("user/{user}"), user),
+        Principal::Root | Principal::Service(_) | Principal::Anonymous => return Ok(Arc::default()),
     };
+    let is_role = matches!(principal, Principal::Role { .. });
+    let read = async { if is_role { role_policies(control, read).await } else { user_policies(control, read).await } };
+    Ok(control.policies().0.read(&name, read).await?.unwrap_or_default())
+}
+
+async fn role_policies(control: &Control, name: &str) -> Result<Option<Vec<Policy>>, Error> {
+    let Some(role) = headwater_store::find::<Role>(control.store(), name).await? else { return Ok(None) };
+    parsed(control, &role.inline_policies, &role.managed_policy_arns).await.map(Some)
+}
+
+async fn user_policies(control: &Control, name: &str) -> Result<Option<Vec<Policy>>, Error> {
+    let Some(user) = headwater_store::find::<User>(control.store(), name).await? else { return Ok(None) };
+    parsed(control, &user.inline_policies, &user.managed_policy_arns).await.map(Some)
+}
+
+/// Inline and attached policies; a document that does not parse grants nothing.
+async fn parsed(control: &Control, inline: &BTreeMap<String, Value>, arns: &[String]) -> Result<Vec<Policy>, Error> {
     let mut policies: Vec<Policy> = inline.values().filter_map(|document| Policy::parse(document).ok()).collect();
     for arn in arns {
-        if let Some(document) = managed::document(control, &arn).await?
+        if let Some(document) = managed::document(control, arn).await?
             && let Ok(policy) = Policy::parse(&document)
         {
             policies.push(policy);
         }
     }
     Ok(policies)
+}
+
+/// A temporary key with the rights of its owner (STS, `GetSessionToken`): twelve hours unless asked otherwise.
+///
+/// # Errors
+/// [`Error::Invalid`]; [`Error::Store`].
+pub async fn session_token(
+    control: &Control,
+    principal: &Principal,
+    duration_s: Option<u32>,
+    now: Timestamp,
+) -> Result<AccessKey, Error> {
+    // The owner's sessions live an hour at most.
+    let longest_s = if *principal == Principal::Root { CHAINED_S_MAX } else { SESSION_TOKEN_S_MAX };
+    let duration_s = duration_s.unwrap_or(SESSION_S_MAX);
+    if !(SESSION_S_MIN..=SESSION_TOKEN_S_MAX).contains(&duration_s) {
+        let reason = format!("DurationSeconds must be between {SESSION_S_MIN} and {SESSION_TOKEN_S_MAX}");
+        return Err(Error::Invalid { reason });
+    }
+    let session = Session::default();
+    control.credentials().temporary(principal.clone(), session, duration_s.min(longest_s), now).await
 }
 
 /// The ARN that names a principal in messages and in `GetCallerIdentity`.

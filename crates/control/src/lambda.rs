@@ -20,7 +20,7 @@ use bytes::Bytes;
 use headwater_functions::{DeployedCode, Package};
 use headwater_model::bucket::Object;
 use headwater_model::function::{self, Function, FunctionRef, LATEST};
-use headwater_model::iam::{Principal, Role};
+use headwater_model::iam::Role;
 use headwater_model::{Timestamp, bucket};
 use headwater_store::{Batch, BlobError, Select};
 use settings::{Change, Settings};
@@ -312,10 +312,9 @@ fn revision() -> String {
 
 /// Lambda must be allowed to take the role.
 async fn check_role(control: &Control, role_arn: &str, now: Timestamp) -> Result<(), Error> {
-    let lambda = Principal::Service("lambda.amazonaws.com".into());
     let name = role_arn.rsplit('/').next().unwrap_or_default();
     let role = headwater_store::find::<Role>(control.store(), name).await?.filter(|role| role.arn == role_arn);
-    if role.is_some_and(|role| iam::roles::is_trusted(&role, &lambda, &control.realm().account, now)) {
+    if role.is_some_and(|role| iam::roles::trusts_service(control.realm(), &role, "lambda.amazonaws.com", now)) {
         Ok(())
     } else {
         Err(crate::Error::invalid("The role defined for the function cannot be assumed by Lambda.").into())

@@ -14,6 +14,7 @@
 //! | [`delivery`] | brings events to the targets of rules |
 //! | [`events`], [`logs`] | rules and targets; log groups |
 //! | [`lambda`] | functions |
+//! | [`metrics`] | the recent past of what is measured, under CloudWatch's names |
 //! | [`native`] | built-in sites and timed questions |
 //! | [`operator`] | what the command line asks for |
 //! | [`stacks`] | providers of the resource types, stack operations |
@@ -24,6 +25,7 @@
 //! [`Control`], then what calls it: [`delivery::Delivering`] for the bus and the stacks' providers.
 
 pub mod broadcasts;
+mod cache;
 pub mod credentials;
 pub mod delivery;
 mod error;
@@ -32,6 +34,7 @@ pub mod iam;
 pub mod ivs;
 pub mod lambda;
 pub mod logs;
+pub mod metrics;
 pub mod native;
 pub mod operator;
 pub mod s3;
@@ -110,12 +113,22 @@ pub struct Control(Arc<Inner>);
 struct Inner {
     parts: Parts,
     metadata_rate: ivs::MetadataRate,
+    policies: iam::Policies,
+    metrics: metrics::Metrics,
+    delivered: delivery::Outcomes,
 }
 
 impl Control {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        Control(Arc::new(Inner { parts, metadata_rate: ivs::MetadataRate::default() }))
+        let policies = iam::Policies::new(&*parts.store);
+        Control(Arc::new(Inner {
+            parts,
+            metadata_rate: ivs::MetadataRate::default(),
+            policies,
+            metrics: metrics::Metrics::default(),
+            delivered: delivery::Outcomes::default(),
+        }))
     }
 
     /// Region and account.
@@ -171,6 +184,20 @@ impl Control {
     /// Stacks.
     pub fn engine(&self) -> &Engine {
         &self.0.parts.engine
+    }
+
+    /// The recent past of what is measured.
+    pub fn metrics(&self) -> &metrics::Metrics {
+        &self.0.metrics
+    }
+
+    /// How deliveries of events went.
+    pub fn delivered(&self) -> &delivery::Outcomes {
+        &self.0.delivered
+    }
+
+    pub(crate) fn policies(&self) -> &iam::Policies {
+        &self.0.policies
     }
 
     pub(crate) fn metadata_rate(&self) -> &ivs::MetadataRate {

@@ -25,11 +25,12 @@ impl Keys {
 #[async_trait]
 impl headwater_sites::access::Keys for Keys {
     async fn access_key(&self, access_key_id: &str) -> Result<Option<AccessKey>, KeysError> {
-        self.0.credentials().access_key(access_key_id).await.map_err(failed)
+        let known = self.0.credentials().access_key(access_key_id).await.map_err(failed)?;
+        Ok(known.map(|known| known.key.clone()))
     }
 
     async fn policies(&self, principal: &Principal) -> Result<Vec<Policy>, KeysError> {
-        iam::policies_of(&self.0, principal).await.map_err(failed)
+        Ok(iam::policies_of(&self.0, principal).await.map_err(failed)?.to_vec())
     }
 }
 

@@ -1,12 +1,16 @@
 //! Who makes a request, and whether they may: signatures against stored keys, roles' policies.
 
 use crate::services::{Definition, Protocol};
-use crate::sigv4::{self, SignatureError, Target};
+use crate::sigv4::{self, SignatureError, SigningKeys, Target};
 use crate::{Access, ServiceError};
+use bytes::Bytes;
 use headwater_control::Control;
+use headwater_control::credentials::KnownKey;
+use headwater_control::iam::{self, Facts};
 use headwater_model::Timestamp;
-use headwater_model::iam::{AccessKey, Principal};
+use headwater_model::policy::Decision;
 use http::{HeaderMap, StatusCode};
+use std::sync::Arc;
 
 /// Service part of the credential scope, if a request presents one. Nothing is verified.
 pub(crate) fn scope_service(headers: &HeaderMap, query: &str) -> Option<String> {
@@ -22,14 +26,15 @@ pub(crate) fn missing_token(protocol: Protocol) -> ServiceError {
     )
 }
 
-/// The key that a request is signed with, verified.
+/// The key that a request is signed with, verified, and the payload that its body carries.
 pub(crate) async fn key(
     control: &Control,
+    keys: &SigningKeys,
     definition: &Definition,
     target: Target<'_>,
-    body: &[u8],
+    body: &Bytes,
     now: Timestamp,
-) -> Result<AccessKey, ServiceError> {
+) -> Result<(Arc<KnownKey>, Bytes), ServiceError> {
     let protocol = definition.protocol;
     let refuse = |error: &SignatureError| refusal(protocol, error);
     let presented = sigv4::presented(target.headers, target.query)
@@ -47,11 +52,11 @@ pub(crate) async fn key(
     }
     let key = control.credentials().access_key(&presented.access_key_id).await?;
     let Some(key) = key else { return Err(refuse(&SignatureError::TokenInvalid)) };
-    sigv4::verify(&presented, target, body, &key, now).map_err(|error| {
+    let payload = sigv4::verify_with(keys, &presented, target, body, &key.key, now).map_err(|error| {
         tracing::debug!(access_key_id = presented.access_key_id, reason = %error, "a signature does not stand");
         refuse(&error)
     })?;
-    Ok(key)
+    Ok((key, payload))
 }
 
 /// IAM and STS are global: SDKs sign for them in us-east-1 wherever they are.
@@ -60,30 +65,41 @@ fn is_right_scope(control: &Control, definition: &Definition, presented: &sigv4:
     presented.service == definition.signing_name && (presented.region == control.realm().region || is_global)
 }
 
-/// Whether the principal's policies allow what it asks for.
+/// Whether the policies of the key's owner and of its session allow what is asked for.
 pub(crate) async fn check_policies(
     control: &Control,
     definition: &Definition,
-    principal: &Principal,
+    caller: &KnownKey,
     access: &Access,
+    facts: &Facts,
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    // STS: "No permissions are required to perform this operation."
-    let is_free = access.action == "sts:GetCallerIdentity";
-    if is_free || headwater_control::iam::is_allowed(control, principal, &access.action, &access.resource, now).await? {
+    // STS: "No permissions are required to perform this operation." Who may take a role is for its trust policy to say
+    // too, so that operation judges by itself.
+    let by_itself =
+        matches!(access.action.as_str(), "sts:GetCallerIdentity" | "sts:GetSessionToken" | "sts:AssumeRole");
+    if by_itself {
         return Ok(());
     }
-    let who = headwater_control::iam::principal_arn(control.realm(), principal);
+    let decision = iam::decide(control, caller, &access.action, &access.resource, facts, now).await?;
+    let reason = match decision {
+        Decision::Allowed => return Ok(()),
+        Decision::ExplicitlyDenied => "with an explicit deny in a policy".to_owned(),
+        Decision::NotAllowed if caller.narrowing.is_some() => {
+            format!("because no identity-based policy or no session policy allows the {} action", access.action)
+        }
+        Decision::NotAllowed => format!("because no identity-based policy allows the {} action", access.action),
+    };
+    let who = iam::principal_arn(control.realm(), &caller.key.principal);
     Err(ServiceError::new(
         by_protocol(definition.protocol, "AccessDenied", "AccessDeniedException"),
         match definition.protocol {
-            Protocol::Json11 => StatusCode::BAD_REQUEST,
+            Protocol::Json11 | Protocol::Json10 | Protocol::Cbor => StatusCode::BAD_REQUEST,
             _ => StatusCode::FORBIDDEN,
         },
         format!(
-            "User: {who} is not authorized to perform: {} on resource: {} because no identity-based policy allows the \
-             {} action",
-            access.action, access.resource, access.action
+            "User: {who} is not authorized to perform: {} on resource: {} {reason}",
+            access.action, access.resource
         ),
     ))
 }
@@ -91,14 +107,14 @@ pub(crate) async fn check_policies(
 fn by_protocol(protocol: Protocol, query: &'static str, json: &'static str) -> &'static str {
     match protocol {
         Protocol::Query => query,
-        Protocol::RestJson | Protocol::Json11 => json,
+        _ => json,
     }
 }
 
 /// JSON 1.1 services answer with 400 where the others answer with 403.
 fn status(protocol: Protocol) -> StatusCode {
     match protocol {
-        Protocol::Json11 => StatusCode::BAD_REQUEST,
+        Protocol::Json11 | Protocol::Json10 | Protocol::Cbor => StatusCode::BAD_REQUEST,
         _ => StatusCode::FORBIDDEN,
     }
 }

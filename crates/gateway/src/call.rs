@@ -2,12 +2,15 @@
 
 use ::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
-use headwater_control::Error;
+use headwater_control::credentials::KnownKey;
+use headwater_control::iam::{self, Facts};
+use headwater_control::{Control, Error};
 use headwater_model::Timestamp;
-use headwater_model::iam::{AccessKey, Principal};
+use headwater_model::iam::Principal;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A verified request for one operation.
 #[derive(Debug)]
@@ -17,7 +20,9 @@ pub struct Call {
     /// Who asks.
     pub principal: Principal,
     /// The key that the request is signed with.
-    pub key: AccessKey,
+    pub caller: Arc<KnownKey>,
+    /// What conditions may look at.
+    pub facts: Facts,
     /// For the answer's headers and the log.
     pub request_id: String,
     /// When the request arrived.
@@ -38,6 +43,14 @@ pub struct Call {
 }
 
 impl Call {
+    /// Whether the caller may also do this.
+    ///
+    /// # Errors
+    /// If the policies cannot be read.
+    pub async fn may(&self, control: &Control, action: &str, resource: &str) -> Result<bool, ServiceError> {
+        Ok(iam::decide(control, &self.caller, action, resource, &self.facts, self.now).await?.is_allowed())
+    }
+
     /// The first query parameter of this name.
     pub fn query_value(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

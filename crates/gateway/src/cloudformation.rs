@@ -12,10 +12,10 @@ mod wire;
 
 use crate::{Access, Call, Gateway, Input, Reply, ServiceError};
 use ::http::StatusCode;
+use headwater_control::Control;
 use headwater_control::stacks::engine::Summary;
 use headwater_control::stacks::state::{OnFailure, Stack, StackStatus};
 use headwater_control::stacks::{CreateStack, DeleteStack, Error, Given, TemplateSource, UpdateStack};
-use headwater_control::{Control, iam};
 use headwater_model::Realm;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ async fn from_bucket(control: &Control, call: &Call, url: &str) -> Result<String
         _ => path.split_once('/').ok_or_else(wrong)?,
     };
     let resource = format!("{}/{key}", Realm::bucket_arn(bucket));
-    if !iam::is_allowed(control, &call.principal, "s3:GetObject", &resource, call.now).await? {
+    if !call.may(control, "s3:GetObject", &resource).await? {
         return Err(ServiceError::validation("S3 error: Access Denied"));
     }
     let object = control.sites().object(bucket, key).await;

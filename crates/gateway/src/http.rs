@@ -2,20 +2,23 @@
 
 use crate::protocol::{failure, stray_failure, success};
 use crate::services::{self, Definition, Protocol};
-use crate::{Call, Input, ServiceError, authenticate, native, query, s3};
-use ::http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use crate::sigv4::SigningKeys;
+use crate::{Access, Call, Input, Requests, ServiceError, authenticate, cbor, native, query, s3};
+use ::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, REFERER, USER_AGENT};
 use ::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, request};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use bytes::Bytes;
 use headwater_control::Control;
+use headwater_control::iam::Facts;
 use headwater_model::Timestamp;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// How long a caller may take to send a body; a code package of 50 MB needs 7 Mb/s.
@@ -29,6 +32,21 @@ pub struct Parts {
     pub s3: Option<s3s::service::S3Service>,
     /// Caps on what callers send.
     pub limits: Limits,
+    /// Where answered requests are counted.
+    pub requests: Arc<Requests>,
+    /// What `/metrics` shows; without it, there is no such page.
+    pub metrics: Option<MetricsPage>,
+}
+
+/// The page of metrics, and who may see it.
+#[derive(Clone)]
+pub struct MetricsPage {
+    /// Makes the text.
+    pub text: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Networks besides loopback from which it may be read, such as `10.0.0.0/8`.
+    pub allow: Vec<String>,
 }
 
 /// Caps on what callers send. Bodies are capped by service, in the table of services.
@@ -48,21 +66,30 @@ impl Default for Limits {
 
 /// The AWS face of one server. Cheap to clone.
 #[derive(Clone)]
-pub struct Gateway(Arc<Parts>);
+pub struct Gateway(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    signing_keys: SigningKeys,
+}
 
 impl Gateway {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        Gateway(Arc::new(parts))
+        Gateway(Arc::new(Inner { parts, signing_keys: SigningKeys::default() }))
     }
 
     /// The operations.
     pub fn control(&self) -> &Control {
-        &self.0.control
+        &self.0.parts.control
+    }
+
+    pub(crate) fn metrics(&self) -> Option<&MetricsPage> {
+        self.0.parts.metrics.as_ref()
     }
 
     pub(crate) fn s3(&self) -> Option<&s3s::service::S3Service> {
-        self.0.s3.as_ref()
+        self.0.parts.s3.as_ref()
     }
 }
 
@@ -83,7 +110,7 @@ async fn respond(gateway: Gateway, request: Request<Body>, request_id: String) -
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         response
-    } else if let Err(error) = check_headers(request.headers(), gateway.0.limits) {
+    } else if let Err(error) = check_headers(request.headers(), gateway.0.parts.limits) {
         stray_failure(request.headers(), &error, &request_id)
     } else {
         route(&gateway, request, &request_id).await
@@ -138,14 +165,32 @@ async fn route(gateway: &Gateway, request: Request<Body>, request_id: &str) -> R
         return native::custom_resource_response(gateway, request, request_id).await;
     }
     let (parts, body) = request.into_parts();
+    if path_is_metrics(&parts) {
+        return native::metrics(gateway, &parts);
+    }
     if let Some(channel) = native::lint_target(&parts) {
         return native::lint(gateway, &channel, parts.headers.get(http::header::ACCEPT)).await;
     }
+    let began = Instant::now();
+    let requests = &gateway.0.parts.requests;
+    let took_us = || u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     match destination(&parts) {
-        Ok(Destination::Objects) => s3::handle(gateway, Request::from_parts(parts, body), request_id).await,
+        Ok(Destination::Objects) => {
+            let response = s3::handle(gateway, Request::from_parts(parts, body), request_id).await;
+            requests.note("s3", None, response.status().as_u16(), took_us());
+            response
+        }
         Ok(Destination::Service(definition)) => match serve(gateway, definition, parts, body, request_id).await {
-            Ok(response) => response,
-            Err(error) => {
+            Ok((operation, response)) => {
+                let status = response.status().as_u16();
+                requests.note(definition.signing_name, Some(&operation), status, took_us());
+                response
+            }
+            Err((operation, error)) => {
+                let status = error.status.as_u16();
+                // A name that no service has stays out of the count: callers could make up any number of them.
+                let known = operation.as_deref().filter(|_| !is_unknown_operation(&error));
+                requests.note(definition.signing_name, known, status, took_us());
                 tracing::debug!(
                     service = definition.signing_name,
                     code = %error.code,
@@ -172,7 +217,8 @@ fn destination(parts: &request::Parts) -> Result<Destination, ServiceError> {
         if service == "s3" {
             return Ok(Destination::Objects);
         }
-        return Definition::by_signing_name(&service).map(Destination::Service).ok_or_else(|| {
+        let definition = Definition::by_signing_name(&service).map(|definition| definition.spoken(&parts.headers));
+        return definition.map(Destination::Service).ok_or_else(|| {
             let message = format!("the service {service} is not known here");
             ServiceError::new("UnknownService", StatusCode::NOT_FOUND, message)
         });
@@ -205,13 +251,47 @@ fn native_definition() -> &'static Definition {
     Definition::by_signing_name("headwater").expect("the table has the native API")
 }
 
+fn path_is_metrics(parts: &request::Parts) -> bool {
+    parts.method == Method::GET && parts.uri.path() == "/metrics" && !parts.headers.contains_key(AUTHORIZATION)
+}
+
+fn is_unknown_operation(error: &ServiceError) -> bool {
+    matches!(error.code.as_ref(), "UnknownOperationException" | "InvalidAction")
+}
+
+/// Answers a request for a service; with the answer or the error comes the operation, as far as it was found out.
 async fn serve(
     gateway: &Gateway,
     definition: &'static Definition,
     parts: request::Parts,
     body: Body,
     request_id: &str,
-) -> Result<Response, ServiceError> {
+) -> Result<(String, Response), (Option<String>, ServiceError)> {
+    let (access, call) = take(gateway, definition, parts, body, request_id).await.map_err(|error| (None, error))?;
+    let operation = call.operation.clone();
+    let answered = async {
+        let control = gateway.control();
+        authenticate::check_policies(control, definition, &call.caller, &access, &call.facts, call.now).await?;
+        services::call(definition.service, gateway, call).await
+    };
+    match answered.await {
+        Ok(reply) => {
+            tracing::debug!(service = definition.signing_name, operation, "answered");
+            let response = success(definition, &operation, reply, request_id);
+            Ok((operation, response))
+        }
+        Err(error) => Err((Some(operation), error)),
+    }
+}
+
+/// A request's call, verified, and the leave that it needs.
+async fn take(
+    gateway: &Gateway,
+    definition: &'static Definition,
+    parts: request::Parts,
+    body: Body,
+    request_id: &str,
+) -> Result<(Access, Call), ServiceError> {
     let now = Timestamp::now();
     let body = read(body, definition.body_bytes_max).await?;
     let host = parts
@@ -227,16 +307,18 @@ async fn serve(
         headers: &parts.headers,
         host,
     };
-    let key = authenticate::key(gateway.control(), definition, target, &body, now).await?;
+    let keys = &gateway.0.signing_keys;
+    let (caller, body) = authenticate::key(gateway.control(), keys, definition, target, &body, now).await?;
     let query: Vec<(String, String)> = form_urlencoded::parse(target.query.as_bytes()).into_owned().collect();
     let (operation, input) = decode(definition, &parts, &query, &body)?;
     let access = services::access(definition, gateway.control().realm(), &operation, &input);
-    authenticate::check_policies(gateway.control(), definition, &key.principal, &access, now).await?;
+    let facts = facts(&parts, &input);
     let path = parts.uri.path().to_string();
     let call = Call {
-        operation: operation.clone(),
-        principal: key.principal.clone(),
-        key,
+        operation,
+        principal: caller.key.principal.clone(),
+        caller,
+        facts,
         request_id: request_id.into(),
         now,
         method: parts.method,
@@ -246,9 +328,38 @@ async fn serve(
         body,
         input,
     };
-    let reply = services::call(definition.service, gateway, call).await?;
-    tracing::debug!(service = definition.signing_name, operation, "answered");
-    Ok(success(definition, &operation, reply, request_id))
+    Ok((access, call))
+}
+
+/// What conditions of policies can look at besides who asks for what.
+fn facts(parts: &request::Parts, input: &Input) -> Facts {
+    let text = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(String::from);
+    Facts {
+        source_ip: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()),
+        user_agent: text(USER_AGENT),
+        referer: text(REFERER),
+        request_tags: request_tags(input),
+        others: Vec::new(),
+    }
+}
+
+/// Tags that a request gives to what it makes: a map (`tags`), or a list of keys and values (`Tags`).
+fn request_tags(input: &Input) -> Vec<(String, String)> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(String::from);
+    let mut tags = Vec::new();
+    for name in ["tags", "Tags"] {
+        match input.value(name) {
+            Some(Value::Object(map)) => {
+                tags.extend(map.iter().filter_map(|(key, value)| Some((key.clone(), text(Some(value))?))));
+            }
+            Some(Value::Array(list)) => {
+                let pair = |tag: &Value| Some((text(tag.get("Key"))?, text(tag.get("Value")).unwrap_or_default()));
+                tags.extend(list.iter().filter_map(pair));
+            }
+            _ => {}
+        }
+    }
+    tags
 }
 
 /// A whole body, of so many bytes at most.
@@ -289,7 +400,18 @@ fn decode(
             input.0.extend(named.0);
             Ok((operation, input))
         }
-        Protocol::Json11 => {
+        Protocol::Cbor => {
+            let path = parts.uri.path();
+            let operation = path
+                .strip_prefix("/service/")
+                .and_then(|rest| rest.strip_prefix(definition.target)?.strip_prefix("/operation/"))
+                .ok_or_else(|| ServiceError::unknown_operation(path))?;
+            let members = cbor::members(body).map_err(|error| {
+                ServiceError::new("SerializationException", StatusCode::BAD_REQUEST, error.to_string())
+            })?;
+            Ok((operation.into(), Input(members)))
+        }
+        Protocol::Json11 | Protocol::Json10 => {
             let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or("");
             let operation = target
                 .strip_prefix(definition.target)

@@ -8,7 +8,7 @@ use headwater_control::iam::{managed, roles, users};
 use headwater_control::{Control, Error};
 use headwater_model::Realm;
 use headwater_model::Timestamp;
-use headwater_model::iam::Principal;
+use headwater_model::iam::{KeyStatus, Principal};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -76,6 +76,11 @@ fn document(input: &Input, name: &str) -> Result<Value, ServiceError> {
     })
 }
 
+fn max_session(input: &Input) -> Result<Option<u32>, ServiceError> {
+    // What is no number of seconds at all is out of range like others.
+    Ok(input.integer("MaxSessionDuration")?.map(|seconds| u32::try_from(seconds).unwrap_or(0)))
+}
+
 fn tags(input: &Input) -> Result<BTreeMap<String, String>, ServiceError> {
     input
         .structures("Tags")?
@@ -94,6 +99,7 @@ async fn role_operation(control: &Control, call: &Call) -> Result<Option<Reply>,
                 path: input.text("Path")?.map(String::from),
                 assume_role_policy: document(input, "AssumeRolePolicyDocument")?,
                 description: input.text("Description")?.unwrap_or("").into(),
+                max_session_s: max_session(input)?,
                 tags: tags(input)?,
             };
             let role = roles::create_role(control, new, call.now).await.map_err(worded)?;
@@ -106,9 +112,8 @@ async fn role_operation(control: &Control, call: &Call) -> Result<Option<Reply>,
             json!({"Roles": roles.iter().map(wire::role).collect::<Vec<_>>(), "IsTruncated": false})
         }
         "UpdateRole" | "UpdateRoleDescription" => {
-            let current = roles::role(control, name()?).await.map_err(worded)?;
-            let description = input.text("Description")?.unwrap_or(&current.description);
-            let role = roles::update_role(control, &current.name, description).await.map_err(worded)?;
+            let description = input.text("Description")?;
+            let role = roles::update_role(control, name()?, description, max_session(input)?).await.map_err(worded)?;
             match call.operation.as_str() {
                 "UpdateRole" => json!({}),
                 _ => json!({"Role": wire::role(&role)}),
@@ -250,16 +255,24 @@ async fn user_operation(control: &Control, call: &Call) -> Result<Option<Reply>,
                 "AccessKeyId": key.access_key_id,
                 "Status": "Active",
                 "SecretAccessKey": key.secret_access_key.expose(),
-                "CreateDate": call.now.iso_seconds(),
+                "CreateDate": key.created_at.iso_seconds(),
             }})
         }
         "ListAccessKeys" => {
             users::user(control, name()?).await.map_err(worded)?;
             let keys = users::access_keys(control, name()?).await.map_err(worded)?;
-            let user = name()?;
-            let members = |id: &str| json!({"UserName": user, "AccessKeyId": id, "Status": "Active"});
-            let keys: Vec<Value> = keys.iter().map(|key| members(&key.access_key_id)).collect();
+            let keys: Vec<Value> = keys.iter().map(wire::access_key).collect();
             json!({"AccessKeyMetadata": keys, "IsTruncated": false})
+        }
+        "UpdateAccessKey" => {
+            let status = match input.required("Status")? {
+                "Active" => KeyStatus::Active,
+                "Inactive" => KeyStatus::Inactive,
+                _ => return Err(worded(Error::invalid("Status must be Active or Inactive"))),
+            };
+            let id = input.required("AccessKeyId")?;
+            users::set_access_key_status(control, name()?, id, status).await.map_err(worded)?;
+            json!({})
         }
         "DeleteAccessKey" => {
             users::delete_access_key(control, name()?, input.required("AccessKeyId")?).await.map_err(worded)?;

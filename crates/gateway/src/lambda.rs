@@ -280,7 +280,7 @@ async fn read_code(control: &Control, call: &Call, code: &lambda::Code) -> Resul
 }
 
 async fn allowed(control: &Control, call: &Call, action: &str, resource: &str) -> Result<(), ServiceError> {
-    if iam::is_allowed(control, &call.principal, action, resource, call.now).await? {
+    if call.may(control, action, resource).await? {
         return Ok(());
     }
     let who = iam::principal_arn(control.realm(), &call.principal);

@@ -11,7 +11,9 @@
 
 mod authenticate;
 mod call;
+mod cbor;
 pub mod cloudformation;
+pub mod cloudwatch;
 pub mod events;
 mod http;
 pub mod iam;
@@ -22,6 +24,7 @@ pub mod native;
 mod path;
 mod protocol;
 pub mod query;
+pub mod requests;
 pub mod s3;
 mod services;
 pub mod sigv4;
@@ -30,4 +33,5 @@ pub mod sts;
 mod tests;
 
 pub use call::{Access, Call, Input, Reply, ServiceError};
-pub use http::{Gateway, Limits, Parts, router};
+pub use http::{Gateway, Limits, MetricsPage, Parts, router};
+pub use requests::Requests;

@@ -16,7 +16,7 @@
 //! | `diagnose` | `channel` (id or name) | `stream_id`, `health`, `findings` |
 //! | `lint` | `channel` (id or name) | `stream_id`, `revisions`, `rules`, `problems` |
 //!
-//! Three paths beside it are not signed: `/healthz`; the address that custom resources answer to, whose token is the
+//! Four paths beside it are not signed: `/healthz`; `/metrics`, for peers on loopback and in `metrics.allow`; the address that custom resources answer to, whose token is the
 //! secret; and `/lint/CHANNEL_ID`, the same as `lint`, for people and scripts on this machine: only peers on loopback are
 //! answered, and neither a page of another origin nor what comes through a proxy. It tells nothing that a viewer could
 //! not see.
@@ -28,6 +28,7 @@ use axum::response::Response;
 use headwater_control::Error;
 use headwater_control::operator;
 use headwater_control::stacks::custom;
+use headwater_model::policy::ip_within;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, FORWARDED, ORIGIN};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, request};
 use serde_json::json;
@@ -159,10 +160,33 @@ pub(crate) async fn health(gateway: &Gateway) -> Response {
 pub(crate) fn lint_target(parts: &request::Parts) -> Option<String> {
     let channel = parts.uri.path().strip_prefix("/lint/")?;
     let is_id = channel.len() == CHANNEL_ID_CHARACTERS && channel.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0;
+    (parts.method == Method::GET && is_id && is_from(parts, &[])).then(|| channel.to_owned())
+}
+
+/// Whether a request comes from this machine or from one of the networks, and neither from a page of another origin nor
+/// through a proxy.
+fn is_from(parts: &request::Parts, networks: &[String]) -> bool {
+    let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else { return false };
+    let address = peer.ip().to_canonical();
     let elsewhere = [ORIGIN, AUTHORIZATION, FORWARDED, HeaderName::from_static("x-forwarded-for")];
-    let here = peer.ip().to_canonical().is_loopback() && !elsewhere.iter().any(|name| parts.headers.contains_key(name));
-    (parts.method == Method::GET && is_id && here).then(|| channel.to_owned())
+    let within = |network: &String| ip_within(network, &address.to_string()) == Some(true);
+    (address.is_loopback() || networks.iter().any(within))
+        && !elsewhere.iter().any(|name| parts.headers.contains_key(name))
+}
+
+/// The page of metrics: 403 for peers that may not see it, 404 if there is none.
+pub(crate) fn metrics(gateway: &Gateway, parts: &request::Parts) -> Response {
+    let mut response = Response::new(Body::empty());
+    match gateway.metrics() {
+        None => *response.status_mut() = StatusCode::NOT_FOUND,
+        Some(page) if !is_from(parts, &page.allow) => *response.status_mut() = StatusCode::FORBIDDEN,
+        Some(page) => {
+            *response.body_mut() = Body::from((page.text)());
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(page.content_type));
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+    response
 }
 
 /// Checks a channel's playlists: JSON if that is asked for, else text. 200 if they keep the rules, 409 if not, 404 if nothing is live.

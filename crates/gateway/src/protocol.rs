@@ -1,5 +1,6 @@
 //! Answers in each protocol's form: [`success`], [`failure`], [`stray_failure`].
 
+use crate::cbor;
 use crate::services::{Definition, Protocol, Service};
 use crate::{Reply, ServiceError};
 use axum::body::Body;
@@ -12,6 +13,7 @@ use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
+const JSON10: &str = "application/x-amz-json-1.0";
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// A service's answer as a response.
@@ -26,6 +28,7 @@ pub(crate) fn success(definition: &Definition, operation: &str, reply: Reply, re
             });
             response(StatusCode::OK, "text/xml", body.into())
         }
+        Reply::Members(members) if definition.protocol == Protocol::Cbor => cbor_response(StatusCode::OK, &members),
         Reply::Members(members) => response(StatusCode::OK, json_type(definition), json_bytes(&members)),
         Reply::Status(status, members) => response(status, json_type(definition), json_bytes(&members)),
         Reply::Empty(status) => {
@@ -46,7 +49,14 @@ pub(crate) fn success(definition: &Definition, operation: &str, reply: Reply, re
 pub(crate) fn failure(definition: &Definition, error: &ServiceError, request_id: &str) -> Response {
     match definition.protocol {
         Protocol::Query => xml_failure(definition.namespace, error, request_id),
-        Protocol::Json11 => json_failure(error),
+        Protocol::Json11 => json_failure(error, "application/x-amz-json-1.1"),
+        Protocol::Json10 => with_query_error(json_failure(&modelled(error), JSON10), error),
+        Protocol::Cbor => {
+            let modelled = modelled(error);
+            let members = json!({ "__type": modelled.code, "message": error.message });
+            let response = with_error_type(cbor_response(error.status, &members), &modelled);
+            with_query_error(response, error)
+        }
         Protocol::RestJson if definition.service == Service::Native => {
             let mut members = Map::new();
             members.insert("code".into(), error.code.as_ref().into());
@@ -78,7 +88,7 @@ pub(crate) fn failure(definition: &Definition, error: &ServiceError, request_id:
 pub(crate) fn stray_failure(request: &HeaderMap, error: &ServiceError, request_id: &str) -> Response {
     let content_type = request.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     if content_type.starts_with(b"application/json") || content_type.starts_with(b"application/x-amz-json") {
-        return json_failure(error);
+        return json_failure(error, "application/x-amz-json-1.1");
     }
     xml_failure("", error, request_id)
 }
@@ -92,13 +102,39 @@ fn xml_failure(namespace: &str, error: &ServiceError, request_id: &str) -> Respo
     response(error.status, "text/xml", body.into())
 }
 
-fn json_failure(error: &ServiceError) -> Response {
+fn json_failure(error: &ServiceError, content_type: &'static str) -> Response {
     let mut members = Map::new();
     members.insert("__type".into(), error.code.as_ref().into());
     members.insert("message".into(), error.message.as_str().into());
     members.extend(error.members.iter().map(|(name, value)| (name.clone(), value.clone())));
     let body = json_bytes(&Value::Object(members));
-    with_error_type(response(error.status, "application/x-amz-json-1.1", body), error)
+    with_error_type(response(error.status, content_type, body), error)
+}
+
+/// A service that spoke the query protocol first names an error's shape in its newer protocols, and the code that it
+/// had before in a header. Source: Smithy "awsQueryCompatible".
+fn modelled(error: &ServiceError) -> ServiceError {
+    let shape = match error.code.as_ref() {
+        "InvalidParameterValue" => "InvalidParameterValueException",
+        "MissingParameter" => "MissingRequiredParameterException",
+        "InvalidParameterCombination" => "InvalidParameterCombinationException",
+        other => other,
+    };
+    ServiceError { code: shape.to_owned().into(), ..error.clone() }
+}
+
+fn with_query_error(mut response: Response, error: &ServiceError) -> Response {
+    let kind = if error.status.is_server_error() { "Receiver" } else { "Sender" };
+    if let Ok(value) = HeaderValue::from_str(&format!("{};{kind}", error.code)) {
+        response.headers_mut().insert("x-amzn-query-error", value);
+    }
+    response
+}
+
+fn cbor_response(status: StatusCode, members: &Value) -> Response {
+    let mut response = response(status, "application/cbor", cbor::bytes(members).into());
+    response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+    response
 }
 
 /// Headers that the model `ivs` declares as outputs of errors. `Access-Control-*` are among them and are set for
@@ -125,6 +161,7 @@ fn with_error_type(mut response: Response, error: &ServiceError) -> Response {
 fn json_type(definition: &Definition) -> &'static str {
     match definition.protocol {
         Protocol::Json11 => "application/x-amz-json-1.1",
+        Protocol::Json10 => JSON10,
         _ => "application/json",
     }
 }

@@ -1,8 +1,8 @@
 //! Every service of the gateway in one table: how it is recognised, which protocol it speaks, who answers.
 
 use crate::{Access, Call, Gateway, Input, Reply, ServiceError};
-use crate::{cloudformation, events, iam, ivs, lambda, logs, native, sts};
-use ::http::Method;
+use crate::{cloudformation, cloudwatch, events, iam, ivs, lambda, logs, native, sts};
+use ::http::{HeaderMap, Method};
 use headwater_model::Realm;
 
 /// A service that answers here. S3 is not among them: see [`crate::s3`].
@@ -15,6 +15,7 @@ pub(crate) enum Service {
     Logs,
     Lambda,
     CloudFormation,
+    CloudWatch,
     Native,
 }
 
@@ -25,6 +26,10 @@ pub(crate) enum Protocol {
     RestJson,
     /// Operation in `X-Amz-Target`, members as JSON.
     Json11,
+    /// The same under its older version's media type.
+    Json10,
+    /// Operation in the path, members as CBOR: Smithy's RPC protocol.
+    Cbor,
     /// Operation in the form parameter `Action`, answers as XML.
     Query,
 }
@@ -35,7 +40,7 @@ pub(crate) struct Definition {
     /// Service part of the credential scope; also the prefix of its actions in policies.
     pub signing_name: &'static str,
     pub protocol: Protocol,
-    /// Before the dot in `X-Amz-Target`, or the query protocol's `Version`, or empty.
+    /// Before the dot in `X-Amz-Target` and after `/service/` in paths of Smithy's RPC protocol, or the query protocol's `Version`, or empty.
     pub target: &'static str,
     /// XML name space of the query protocol, or empty.
     pub namespace: &'static str,
@@ -107,6 +112,30 @@ pub(crate) const SERVICES: &[Definition] = &[
         body_bytes_max: BODY_BYTES_MAX,
     },
     Definition {
+        service: Service::CloudWatch,
+        signing_name: "monitoring",
+        protocol: Protocol::Query,
+        target: "2010-08-01",
+        namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/",
+        body_bytes_max: BODY_BYTES_MAX,
+    },
+    Definition {
+        service: Service::CloudWatch,
+        signing_name: "monitoring",
+        protocol: Protocol::Json10,
+        target: "GraniteServiceVersion20100801",
+        namespace: "",
+        body_bytes_max: BODY_BYTES_MAX,
+    },
+    Definition {
+        service: Service::CloudWatch,
+        signing_name: "monitoring",
+        protocol: Protocol::Cbor,
+        target: "GraniteServiceVersion20100801",
+        namespace: "",
+        body_bytes_max: BODY_BYTES_MAX,
+    },
+    Definition {
         service: Service::Native,
         signing_name: "headwater",
         protocol: Protocol::RestJson,
@@ -122,10 +151,25 @@ impl Definition {
         SERVICES.iter().find(|definition| definition.signing_name == name)
     }
 
+    /// The same service in the protocol that a request speaks, if it has several.
+    pub(crate) fn spoken(&'static self, headers: &HeaderMap) -> &'static Definition {
+        let spoken = if headers.contains_key("smithy-protocol") {
+            Protocol::Cbor
+        } else if headers.contains_key("x-amz-target") {
+            Protocol::Json10
+        } else {
+            return self;
+        };
+        let same = |other: &&Definition| other.service == self.service && other.protocol == spoken;
+        SERVICES.iter().find(same).unwrap_or(self)
+    }
+
     /// The service with this prefix in `X-Amz-Target`.
     pub(crate) fn by_target(target: &str) -> Option<&'static Definition> {
         let prefix = target.split('.').next()?;
-        SERVICES.iter().find(|definition| definition.protocol == Protocol::Json11 && definition.target == prefix)
+        SERVICES.iter().find(|definition| {
+            matches!(definition.protocol, Protocol::Json11 | Protocol::Json10) && definition.target == prefix
+        })
     }
 }
 
@@ -150,6 +194,7 @@ pub(crate) fn access(definition: &Definition, realm: &Realm, operation: &str, in
         Service::Logs => logs::access(realm, operation, input),
         Service::Lambda => lambda::access(realm, operation, input),
         Service::CloudFormation => cloudformation::access(realm, operation, input),
+        Service::CloudWatch => cloudwatch::access(realm, operation, input),
         Service::Native => None,
     };
     named.unwrap_or_else(|| Access { action: format!("{}:{operation}", definition.signing_name), resource: "*".into() })
@@ -165,6 +210,7 @@ pub(crate) async fn call(service: Service, gateway: &Gateway, call: Call) -> Res
         Service::Logs => logs::call(gateway, call).await,
         Service::Lambda => lambda::call(gateway, call).await,
         Service::CloudFormation => cloudformation::call(gateway, call).await,
+        Service::CloudWatch => cloudwatch::call(gateway, call).await,
         Service::Native => native::call(gateway, call).await,
     }
 }

@@ -7,11 +7,15 @@
 //! |---|---|
 //! | source | IAM "Create a signed AWS API request", S3 "Authenticating requests: using query parameters" |
 //! | carriers | `Authorization` header, query parameters (presigned) |
-//! | payload | hash of the body, `x-amz-content-sha256`, `UNSIGNED-PAYLOAD` |
+//! | payload | hash of the body, `x-amz-content-sha256`, `UNSIGNED-PAYLOAD`, signed chunks with and without a trailer, an unsigned body with a trailer |
 //! | paths | encoded twice and dot segments removed, except for S3 |
-//! | left out | SigV4A; `aws-chunked` bodies, which only S3 has and `s3s` reads |
+//! | age | 15 minutes either way; a presigned URL as long as it says |
+//! | replay | the same request is answered again while its signature is current, as AWS does: an SDK's retry within the same second carries the same signature, so a memory of signatures would refuse it. Whoever may read the traffic must be kept out by TLS |
+//! | left out | SigV4A; checksums in trailers (a signed trailer's signature is checked). S3's bodies are read by `s3s` |
 
 mod canonical;
+mod chunked;
+mod keys;
 mod present;
 mod sign;
 #[cfg(test)]
@@ -19,9 +23,11 @@ mod tests;
 mod verify;
 
 pub use canonical::Target;
+pub(crate) use keys::SigningKeys;
 pub use present::{Presented, presented};
 pub use sign::{Signer, presign, sign};
 pub use verify::verify;
+pub(crate) use verify::verify_with;
 
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
@@ -95,13 +101,12 @@ fn hmac(key: &[u8], message: &str) -> [u8; 32] {
 }
 
 /// The hexadecimal signature of a canonical request.
-fn signature(secret: &str, scope: &Scope<'_>, amz_date: &str, canonical_request: &str) -> String {
-    let text = format!("{ALGORITHM}\n{amz_date}\n{scope}\n{}", sha256_hex(canonical_request.as_bytes()));
-    let date_key = hmac(format!("AWS4{secret}").as_bytes(), scope.date);
-    let region_key = hmac(&date_key, scope.region);
-    let service_key = hmac(&region_key, scope.service);
-    let signing_key = hmac(&service_key, "aws4_request");
-    hex::encode(hmac(&signing_key, &text))
+fn signature(key: keys::SigningKey, scope: &Scope<'_>, amz_date: &str, canonical_request: &str) -> String {
+    key.sign(&string_to_sign(scope, amz_date, canonical_request))
+}
+
+fn string_to_sign(scope: &Scope<'_>, amz_date: &str, canonical_request: &str) -> String {
+    format!("{ALGORITHM}\n{amz_date}\n{scope}\n{}", sha256_hex(canonical_request.as_bytes()))
 }
 
 /// What a signature is good for.

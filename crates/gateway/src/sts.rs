@@ -6,9 +6,7 @@ use headwater_control::{Control, Error, iam};
 use headwater_model::Realm;
 use headwater_model::iam::{AccessKey, Principal};
 use serde_json::{Value, json};
-
-/// Seconds that a key lives unless the caller says otherwise.
-const DURATION_S_DEFAULT: i64 = 3_600;
+use std::collections::BTreeMap;
 
 /// Which leave an operation needs. Whoever has a key may ask whose it is.
 pub(crate) fn access(_realm: &Realm, operation: &str, input: &Input) -> Option<Access> {
@@ -28,10 +26,16 @@ pub async fn call(gateway: &Gateway, call: Call) -> Result<Reply, ServiceError> 
     match call.operation.as_str() {
         "GetCallerIdentity" => Ok(Reply::Members(json!({
             "Arn": iam::principal_arn(control.realm(), &call.principal),
-            "UserId": user_id(control, &call.principal, &call.key).await?,
+            "UserId": user_id(control, &call.principal, &call.caller.key).await?,
             "Account": control.realm().account,
         }))),
         "AssumeRole" => assume_role(control, &call).await,
+        "GetSessionToken" => session_token(control, &call).await,
+        // Every key of this server is of its one account.
+        "GetAccessKeyInfo" => {
+            call.input.required("AccessKeyId")?;
+            Ok(Reply::Members(json!({ "Account": control.realm().account })))
+        }
         other => Err(ServiceError::new(
             "InvalidAction",
             StatusCode::BAD_REQUEST,
@@ -41,28 +45,77 @@ pub async fn call(gateway: &Gateway, call: Call) -> Result<Reply, ServiceError> 
 }
 
 async fn assume_role(control: &Control, call: &Call) -> Result<Reply, ServiceError> {
-    let session_name = call.input.required("RoleSessionName")?;
-    let duration_s = call.input.integer("DurationSeconds")?.unwrap_or(DURATION_S_DEFAULT);
-    let duration_s = u32::try_from(duration_s).unwrap_or(0);
-    let role_arn = call.input.required("RoleArn")?;
-    let (role, key) = iam::roles::assume_role(control, &call.principal, role_arn, session_name, duration_s, call.now)
-        .await
-        .map_err(|error| match error {
-            Error::Denied { principal, action, resource } => ServiceError::new(
-                "AccessDenied",
-                StatusCode::FORBIDDEN,
-                format!("User: {principal} is not authorized to perform: {action} on resource: {resource}"),
-            ),
-            Error::Invalid { reason } => ServiceError::new("ValidationError", StatusCode::BAD_REQUEST, reason),
-            other => other.into(),
-        })?;
+    let input = &call.input;
+    let owned = |name: &str| Ok::<_, ServiceError>(input.text(name)?.map(String::from));
+    let policy = match input.text("Policy")? {
+        Some(text) => Some(serde_json::from_str(text).map_err(|_| malformed("Policy is not JSON".into()))?),
+        None => None,
+    };
+    let mut policy_arns = Vec::new();
+    for descriptor in input.structures("PolicyArns")? {
+        policy_arns.push(descriptor.required("arn")?.to_owned());
+    }
+    let mut tags = BTreeMap::new();
+    for tag in input.structures("Tags")? {
+        tags.insert(tag.required("Key")?.to_owned(), tag.text("Value")?.unwrap_or_default().to_owned());
+    }
+    let ask = iam::roles::Assume {
+        role_arn: input.required("RoleArn")?.to_owned(),
+        session_name: input.required("RoleSessionName")?.to_owned(),
+        duration_s: duration(input)?,
+        external_id: owned("ExternalId")?,
+        policy,
+        policy_arns,
+        tags,
+        source_identity: owned("SourceIdentity")?,
+    };
+    let (session_name, identity) = (ask.session_name.clone(), ask.source_identity.clone());
+    let taken = iam::roles::assume_role(control, &call.caller, ask, &call.facts, call.now).await;
+    let (role, key) = taken.map_err(worded)?;
     Ok(Reply::Members(json!({
         "Credentials": credentials(&key),
         "AssumedRoleUser": {
             "AssumedRoleId": format!("{}:{session_name}", role.role_id),
             "Arn": iam::principal_arn(control.realm(), &key.principal),
         },
+        "SourceIdentity": identity,
     })))
+}
+
+/// A temporary key of the caller's own.
+async fn session_token(control: &Control, call: &Call) -> Result<Reply, ServiceError> {
+    if call.caller.key.session_token.is_some() {
+        let message = "Cannot call GetSessionToken with session credentials";
+        return Err(ServiceError::new("AccessDenied", StatusCode::FORBIDDEN, message));
+    }
+    let key = iam::session_token(control, &call.principal, duration(&call.input)?, call.now).await.map_err(worded)?;
+    Ok(Reply::Members(json!({ "Credentials": credentials(&key) })))
+}
+
+fn duration(input: &Input) -> Result<Option<u32>, ServiceError> {
+    // What is no number of seconds at all is out of range like others.
+    Ok(input.integer("DurationSeconds")?.map(|seconds| u32::try_from(seconds).unwrap_or(0)))
+}
+
+/// The names that STS has for what the domain says.
+fn worded(error: Error) -> ServiceError {
+    match error {
+        Error::Denied { principal, action, resource } => ServiceError::new(
+            "AccessDenied",
+            StatusCode::FORBIDDEN,
+            format!("User: {principal} is not authorized to perform: {action} on resource: {resource}"),
+        ),
+        Error::Invalid { reason } => ServiceError::new("ValidationError", StatusCode::BAD_REQUEST, reason),
+        Error::Malformed { reason, .. } => malformed(reason),
+        Error::NotFound { id, .. } => {
+            ServiceError::new("ValidationError", StatusCode::BAD_REQUEST, format!("{id} does not exist"))
+        }
+        other => other.into(),
+    }
+}
+
+fn malformed(reason: String) -> ServiceError {
+    ServiceError::new("MalformedPolicyDocument", StatusCode::BAD_REQUEST, reason)
 }
 
 fn credentials(key: &AccessKey) -> Value {

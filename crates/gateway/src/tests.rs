@@ -13,7 +13,7 @@ use headwater_model::iam::{AccessKey, Principal};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 
 mod cloudformation;
@@ -86,7 +86,13 @@ impl Server {
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
-        let gateway = Gateway::new(Parts { control: self.control().clone(), s3: None, limits: Limits::default() });
+        let gateway = Gateway::new(Parts {
+            control: self.control().clone(),
+            s3: None,
+            limits: Limits::default(),
+            requests: Arc::default(),
+            metrics: None,
+        });
         let response: Response = router(gateway).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();

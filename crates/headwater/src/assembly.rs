@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::{Channels, StreamKeys, web};
 use crate::config::{Config, TlsListen};
 use crate::http_server;
+use crate::metrics;
 use crate::server_file::{self, Addresses, Owned};
 
 /// Where the TLS listener is tried when nobody says where: the port of the protocol, then one that needs no privilege.
@@ -65,11 +66,11 @@ impl Server {
     /// If the data folder is owned by another server, an address is taken, or the state cannot be read.
     pub async fn start(config: Config) -> anyhow::Result<Server> {
         let owned = Owned::take(&config.data)?;
-        let store: Arc<dyn Store> = Arc::new(
-            SqliteStore::open(&config.data.join("state.db"))
-                .await
-                .with_context(|| format!("open the state in {}", config.data.display()))?,
-        );
+        let sqlite = SqliteStore::open(&config.data.join("state.db"))
+            .await
+            .with_context(|| format!("open the state in {}", config.data.display()))?;
+        let commits = Arc::clone(sqlite.commits());
+        let store: Arc<dyn Store> = Arc::new(sqlite);
         let blobs = Blobs::in_folder(&config.data.join("objects")).context("open the objects")?;
 
         // Bound early, so that everything below knows the real ports; served late, when everything behind is up.
@@ -155,10 +156,25 @@ impl Server {
 
         let s3 =
             headwater_sites::s3::service(sites.clone(), Arc::new(headwater_control::s3::Keys::new(control.clone())));
+        let sources = metrics::Sources {
+            hub: hub.clone(),
+            control: control.clone(),
+            functions: functions.clone(),
+            requests: Arc::default(),
+            commits,
+            rates: Default::default(),
+        };
+        tasks.spawn(metrics::sample::run(sources.clone(), work.clone()));
         let gateway = Gateway::new(headwater_gateway::Parts {
             control: control.clone(),
             s3: Some(s3),
             limits: Default::default(),
+            requests: Arc::clone(&sources.requests),
+            metrics: Some(headwater_gateway::MetricsPage {
+                text: Arc::new(move || metrics::page::text(&sources)),
+                content_type: metrics::page::CONTENT_TYPE,
+                allow: config.metrics_allow.clone(),
+            }),
         });
         let drain = crate::serve::DRAIN;
         let api_router = headwater_gateway::router(gateway);

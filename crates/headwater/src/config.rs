@@ -50,6 +50,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("functions.python", "", "Python interpreter; default: the one in the data folder, else python3"),
     setting("functions.node", "", "Node.js interpreter; default: node"),
     setting("functions.retry_delays_s", "60,120", "waits before the tries of a failed asynchronous invocation"),
+    setting("metrics.allow", "", "networks besides loopback that may read /metrics, such as 10.0.0.0/8,192.168.1.7"),
     setting("log.filter", "info", "what is logged: a level, or tracing directives"),
     setting("log.format", "text", "text or json"),
 ];
@@ -322,6 +323,8 @@ pub struct Config {
     pub node: Option<PathBuf>,
     /// Waits before the tries of a failed asynchronous invocation.
     pub retry_delays: [Duration; 2],
+    /// Networks besides loopback that may read the page of metrics.
+    pub metrics_allow: Vec<String>,
     /// Tracing directives.
     pub log_filter: String,
     /// How log lines look.
@@ -399,6 +402,7 @@ impl Config {
                 let seconds = |text: &str| text.trim().parse().ok().map(Duration::from_secs);
                 Some([seconds(first)?, seconds(second)?])
             })?,
+            metrics_allow: layers.parse("metrics.allow", "networks, such as 10.0.0.0/8,192.168.1.7", networks)?,
             log_filter: layers.parse("log.filter", "a level or tracing directives", |v| {
                 v.parse::<tracing_subscriber::filter::Targets>().ok().map(|_| v.to_string())
             })?,
@@ -430,6 +434,15 @@ fn confiner(layers: &Layers) -> Result<Option<Confiner>, ConfigError> {
     // This very program, also when its file was replaced since.
     let program = PathBuf::from("/proc/self/exe");
     Ok(confined.then(|| Confiner { program, subcommand: CONFINE.to_owned(), user }))
+}
+
+fn networks(text: &str) -> Option<Vec<String>> {
+    let networks: Vec<String> = text.split(',').map(|network| network.trim().to_owned()).collect();
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let is_network = |network: &String| headwater_model::policy::ip_within(network, "127.0.0.1").is_some();
+    networks.iter().all(is_network).then_some(networks)
 }
 
 fn is_host(text: &str) -> bool {

@@ -13,6 +13,7 @@ mod config;
 mod demo;
 mod doctor;
 mod http_server;
+mod metrics;
 mod progress;
 mod serve;
 mod server_file;

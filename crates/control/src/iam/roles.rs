@@ -1,11 +1,11 @@
 //! Roles: who may take them, and what they may do then.
 
-use super::{attach, check_name, check_path, fresh, known, managed, put_inline};
-use crate::credentials::{SESSION_S_MAX, SESSION_S_MIN};
+use super::{Facts, attach, check_name, check_path, fresh, known, managed, put_inline};
+use crate::credentials::{CHAINED_S_MAX, KnownKey, SESSION_S_MAX, SESSION_S_MIN};
 use crate::{Control, Error};
-use headwater_model::iam::{AccessKey, Principal, Role};
-use headwater_model::policy::{self, Context, Policy};
-use headwater_model::{Timestamp, id};
+use headwater_model::iam::{AccessKey, Principal, ROLE_SESSION_S_DEFAULT, Role, Session};
+use headwater_model::policy::{self, Context, Decision, Policy};
+use headwater_model::{Realm, Timestamp, id};
 use headwater_store::{Batch, Select, load};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -18,6 +18,12 @@ const SESSION_NAME_LENGTH_MIN: usize = 2;
 const POLICY_NAME_LENGTH_MAX: usize = 128;
 /// Characters of a description.
 const DESCRIPTION_LENGTH_MAX: usize = 1_000;
+/// Characters of a session's inline policy (STS, `AssumeRole`).
+const SESSION_POLICY_LENGTH_MAX: usize = 2_048;
+/// Managed policies of a session (STS, `AssumeRole`).
+const SESSION_POLICY_ARNS_MAX: usize = 10;
+/// Tags of a session (STS, `AssumeRole`).
+const SESSION_TAGS_MAX: usize = 50;
 /// Roles in an account (IAM quota).
 pub const ROLES_MAX: usize = 1_000;
 
@@ -32,8 +38,31 @@ pub struct NewRole {
     pub assume_role_policy: Value,
     /// Up to 1000 characters.
     pub description: String,
+    /// Longest session, seconds; [`ROLE_SESSION_S_DEFAULT`] if `None`.
+    pub max_session_s: Option<u32>,
     /// Tags, by key.
     pub tags: BTreeMap<String, String>,
+}
+
+/// What a caller says of the session that it wants.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assume {
+    /// The role's ARN.
+    pub role_arn: String,
+    /// The session's name.
+    pub session_name: String,
+    /// How long it lives, seconds; [`ROLE_SESSION_S_DEFAULT`] if `None`.
+    pub duration_s: Option<u32>,
+    /// `sts:ExternalId` in the trust policy's conditions.
+    pub external_id: Option<String>,
+    /// An inline session policy.
+    pub policy: Option<Value>,
+    /// ARNs of managed session policies.
+    pub policy_arns: Vec<String>,
+    /// Session tags, by key.
+    pub tags: BTreeMap<String, String>,
+    /// `aws:SourceIdentity` of the session.
+    pub source_identity: Option<String>,
 }
 
 /// Makes a role without policies.
@@ -47,6 +76,8 @@ pub async fn create_role(control: &Control, new: NewRole, now: Timestamp) -> Res
     check_path(&path)?;
     check_description(&new.description)?;
     check_trust(&new.assume_role_policy)?;
+    let max_session_s = new.max_session_s.unwrap_or(ROLE_SESSION_S_DEFAULT);
+    check_max_session(max_session_s)?;
     if list_roles(control, "/").await?.len() >= ROLES_MAX {
         return Err(Error::QuotaExceeded { quota: "roles", limit: ROLES_MAX as u64 });
     }
@@ -59,6 +90,7 @@ pub async fn create_role(control: &Control, new: NewRole, now: Timestamp) -> Res
         inline_policies: BTreeMap::new(),
         managed_policy_arns: Vec::new(),
         description: new.description,
+        max_session_s,
         tags: new.tags,
         created_at: now,
     };
@@ -86,14 +118,23 @@ pub async fn list_roles(control: &Control, path_prefix: &str) -> Result<Vec<Role
     Ok(roles)
 }
 
-/// Changes a role's description.
+/// Changes a role's description and longest session, seconds; what is `None` stays.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Store`].
-pub async fn update_role(control: &Control, name: &str, description: &str) -> Result<Role, Error> {
-    check_description(description)?;
+pub async fn update_role(
+    control: &Control,
+    name: &str,
+    description: Option<&str>,
+    max_session_s: Option<u32>,
+) -> Result<Role, Error> {
+    description.map_or(Ok(()), check_description)?;
+    max_session_s.map_or(Ok(()), check_max_session)?;
     change(control, name, |role| {
-        role.description = description.into();
+        if let Some(description) = description {
+            role.description = description.into();
+        }
+        role.max_session_s = max_session_s.unwrap_or(role.max_session_s);
         Ok(())
     })
     .await
@@ -204,48 +245,165 @@ pub async fn change_role_tags(
     .await
 }
 
-/// A temporary key of a role for a principal that the role's trust policy lets in.
+/// A temporary key of a role for somebody whom the role's trust policy lets in. Whom that policy names only as somebody
+/// of the account needs leave from their own policies too.
 ///
 /// # Errors
-/// [`Error::Denied`] if it does not; [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Store`].
+/// [`Error::Denied`] if the policies do not let them in; [`Error::NotFound`] for a session policy; [`Error::Invalid`];
+/// [`Error::Malformed`]; [`Error::Store`].
 pub async fn assume_role(
     control: &Control,
-    principal: &Principal,
-    role_arn: &str,
-    session_name: &str,
-    ttl_s: u32,
+    caller: &KnownKey,
+    ask: Assume,
+    facts: &Facts,
     now: Timestamp,
 ) -> Result<(Role, AccessKey), Error> {
-    check_name(session_name, "RoleSessionName", NAME_LENGTH_MAX)?;
-    if session_name.len() < SESSION_NAME_LENGTH_MIN {
-        return Err(Error::invalid(format!("RoleSessionName must have at least {SESSION_NAME_LENGTH_MIN} characters")));
-    }
-    if !(SESSION_S_MIN..=SESSION_S_MAX).contains(&ttl_s) {
-        return Err(Error::invalid(format!("DurationSeconds must be between {SESSION_S_MIN} and {SESSION_S_MAX}")));
-    }
-    let denied = || Error::Denied {
-        principal: super::principal_arn(control.realm(), principal),
-        action: "sts:AssumeRole".into(),
-        resource: role_arn.into(),
+    let duration_s = check_ask(&ask)?;
+    let denied = |action: &str| Error::Denied {
+        principal: super::principal_arn(control.realm(), &caller.key.principal),
+        action: action.into(),
+        resource: ask.role_arn.clone(),
     };
-    let name = role_arn.rsplit('/').next().unwrap_or_default();
+    let name = ask.role_arn.rsplit('/').next().unwrap_or_default();
     // Whether a role exists is nobody's business who may not take it.
-    let role = headwater_store::find::<Role>(control.store(), name).await?.filter(|role| role.arn == role_arn);
-    let role = role.ok_or_else(denied)?;
-    if !is_trusted(&role, principal, &control.realm().account, now) {
-        return Err(denied());
+    let role = headwater_store::find::<Role>(control.store(), name).await?.filter(|role| role.arn == ask.role_arn);
+    let role = role.ok_or_else(|| denied("sts:AssumeRole"))?;
+    let facts = facts_of(&ask, facts);
+    for action in actions_of(&ask) {
+        if !may_take(control, &role, caller, action, &facts, now).await? {
+            return Err(denied(action));
+        }
     }
-    let key = control.credentials().role_session(role_arn, session_name, ttl_s, now).await?;
+    check_duration(&role, caller, duration_s)?;
+    let session = Session {
+        policies: session_policies(control, &ask).await?,
+        tags: ask.tags,
+        // Once said, it stays on the whole chain of roles.
+        source_identity: ask.source_identity.or_else(|| caller.key.session.source_identity.clone()),
+    };
+    let principal = Principal::Role { role: role.name.clone(), session: ask.session_name };
+    let key = control.credentials().temporary(principal, session, duration_s, now).await?;
     Ok((role, key))
 }
 
-/// Whether a role's trust policy lets a principal take it.
-pub fn is_trusted(role: &Role, principal: &Principal, account: &str, now: Timestamp) -> bool {
+/// Whether a role's trust policy lets a service take it.
+pub fn trusts_service(realm: &Realm, role: &Role, service: &str, now: Timestamp) -> bool {
     let Ok(trust) = Policy::parse_trust_policy(&role.assume_role_policy) else { return false };
-    let context = Context::new().at(now);
-    let request =
-        policy::Request { principal, account, action: "sts:AssumeRole", resource: &role.arn, context: &context };
+    let principal = Principal::Service(service.into());
+    let context = Context::new().at(now).with("aws:SourceAccount", realm.account.clone());
+    let request = policy::Request {
+        principal: &principal,
+        account: &realm.account,
+        action: "sts:AssumeRole",
+        resource: &role.arn,
+        context: &context,
+    };
     policy::evaluate([&trust], &request).is_allowed()
+}
+
+fn check_ask(ask: &Assume) -> Result<u32, Error> {
+    check_name(&ask.session_name, "RoleSessionName", NAME_LENGTH_MAX)?;
+    if ask.session_name.len() < SESSION_NAME_LENGTH_MIN {
+        return Err(Error::invalid(format!("RoleSessionName must have at least {SESSION_NAME_LENGTH_MIN} characters")));
+    }
+    if let Some(identity) = &ask.source_identity {
+        check_name(identity, "SourceIdentity", NAME_LENGTH_MAX)?;
+    }
+    if ask.external_id.as_ref().is_some_and(|id| !(2..=1_224).contains(&id.len())) {
+        return Err(Error::invalid("ExternalId must have 2 to 1224 characters"));
+    }
+    if ask.tags.len() > SESSION_TAGS_MAX {
+        return Err(Error::invalid(format!("a session may have {SESSION_TAGS_MAX} tags")));
+    }
+    let duration_s = ask.duration_s.unwrap_or(ROLE_SESSION_S_DEFAULT);
+    if !(SESSION_S_MIN..=SESSION_S_MAX).contains(&duration_s) {
+        return Err(Error::invalid(format!("DurationSeconds must be between {SESSION_S_MIN} and {SESSION_S_MAX}")));
+    }
+    Ok(duration_s)
+}
+
+/// Told only to who may take the role.
+fn check_duration(role: &Role, caller: &KnownKey, duration_s: u32) -> Result<(), Error> {
+    if duration_s > role.max_session_s {
+        return Err(Error::invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
+    }
+    if matches!(caller.key.principal, Principal::Role { .. }) && duration_s > CHAINED_S_MAX {
+        return Err(Error::invalid(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+        ));
+    }
+    Ok(())
+}
+
+/// The actions that a trust policy must allow: one for each thing that the session is given.
+fn actions_of(ask: &Assume) -> impl Iterator<Item = &'static str> {
+    let tags = (!ask.tags.is_empty()).then_some("sts:TagSession");
+    let identity = ask.source_identity.is_some().then_some("sts:SetSourceIdentity");
+    [Some("sts:AssumeRole"), tags, identity].into_iter().flatten()
+}
+
+fn facts_of(ask: &Assume, facts: &Facts) -> Facts {
+    let mut facts = facts.clone();
+    facts.request_tags = ask.tags.clone().into_iter().collect();
+    facts.others.push(("sts:RoleSessionName", ask.session_name.clone()));
+    facts.others.extend(ask.external_id.clone().map(|id| ("sts:ExternalId", id)));
+    facts.others.extend(ask.source_identity.clone().map(|identity| ("sts:SourceIdentity", identity)));
+    facts
+}
+
+/// Whether trust policy and own policies together let somebody take a role.
+async fn may_take(
+    control: &Control,
+    role: &Role,
+    caller: &KnownKey,
+    action: &str,
+    facts: &Facts,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let own = super::decide(control, caller, action, &role.arn, facts, now).await?;
+    let Ok(trust) = Policy::parse_trust_policy(&role.assume_role_policy) else { return Ok(false) };
+    let context = super::context(control.realm(), &caller.key, facts, now);
+    let request = policy::Request {
+        principal: &caller.key.principal,
+        account: &control.realm().account,
+        action,
+        resource: &role.arn,
+        context: &context,
+    };
+    // The owner is everywhere allowed by its own policies; a trust policy must name it like anybody.
+    let trusted = policy::evaluate([&trust], &request);
+    let trusted = trusted.is_allowed() && trust.allows(&request);
+    let by_name = caller.narrowing.is_none() && trust.grants_by_name(&request);
+    Ok(trusted && own != Decision::ExplicitlyDenied && (own.is_allowed() || by_name))
+}
+
+/// The documents of the session's policies, inline and managed, as they are now.
+async fn session_policies(control: &Control, ask: &Assume) -> Result<Vec<Value>, Error> {
+    let mut documents = Vec::new();
+    if let Some(document) = &ask.policy {
+        Policy::parse(document).map_err(|error| Error::Malformed { what: "Policy", reason: error.to_string() })?;
+        if document.to_string().len() > SESSION_POLICY_LENGTH_MAX {
+            return Err(Error::invalid(format!("Policy may have {SESSION_POLICY_LENGTH_MAX} characters")));
+        }
+        documents.push(document.clone());
+    }
+    if ask.policy_arns.len() > SESSION_POLICY_ARNS_MAX {
+        return Err(Error::invalid(format!("PolicyArns may have {SESSION_POLICY_ARNS_MAX} members")));
+    }
+    for arn in &ask.policy_arns {
+        let document = managed::document(control, arn).await?;
+        documents.push(document.ok_or_else(|| Error::not_found("policy", arn))?);
+    }
+    Ok(documents)
+}
+
+fn check_max_session(max_session_s: u32) -> Result<(), Error> {
+    if !(ROLE_SESSION_S_DEFAULT..=SESSION_S_MAX).contains(&max_session_s) {
+        return Err(Error::invalid(format!(
+            "MaxSessionDuration must be between {ROLE_SESSION_S_DEFAULT} and {SESSION_S_MAX}"
+        )));
+    }
+    Ok(())
 }
 
 fn check_description(description: &str) -> Result<(), Error> {

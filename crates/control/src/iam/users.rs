@@ -2,7 +2,7 @@
 
 use super::{attach, check_name, check_path, fresh, known, managed, put_inline};
 use crate::{Control, Error};
-use headwater_model::iam::{AccessKey, Principal};
+use headwater_model::iam::{AccessKey, KeyStatus, Principal};
 use headwater_model::{Timestamp, id};
 use headwater_store::{Batch, Document, Select};
 use serde::{Deserialize, Serialize};
@@ -176,17 +176,43 @@ pub async fn access_keys(control: &Control, user_name: &str) -> Result<Vec<Acces
     Ok(keys)
 }
 
+/// Puts an access key of a user in or out of use; requests signed with one out of use are refused from now on.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Store`].
+pub async fn set_access_key_status(
+    control: &Control,
+    user_name: &str,
+    access_key_id: &str,
+    status: KeyStatus,
+) -> Result<(), Error> {
+    check_owner(control, user_name, access_key_id).await?;
+    let changed = headwater_store::update(control.store(), access_key_id, |key: &mut AccessKey| {
+        key.status = status;
+        Ok(())
+    });
+    known(changed.await, "access key", access_key_id).map(|_| ())
+}
+
 /// Deletes an access key of a user; requests signed with it are refused from now on.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Store`].
 pub async fn delete_access_key(control: &Control, user_name: &str, access_key_id: &str) -> Result<(), Error> {
-    if !access_keys(control, user_name).await?.iter().any(|key| key.access_key_id == access_key_id) {
-        return Err(Error::not_found("access key", access_key_id));
-    }
+    check_owner(control, user_name, access_key_id).await?;
     let mut batch = Batch::new();
     batch.delete::<AccessKey>(access_key_id);
     control.store().commit(batch).await?;
+    Ok(())
+}
+
+async fn check_owner(control: &Control, user_name: &str, access_key_id: &str) -> Result<(), Error> {
+    let key = headwater_store::find::<AccessKey>(control.store(), access_key_id).await?;
+    let is_own = |key: &AccessKey| matches!(&key.principal, Principal::User { user } if user == user_name);
+    // A session's key is not the user's to change.
+    if !key.as_ref().is_some_and(|key| is_own(key) && key.session_token.is_none()) {
+        return Err(Error::not_found("access key", access_key_id));
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::iam::{ManagedPolicy, managed, roles, users};
 use crate::{Control, Error};
 use async_trait::async_trait;
 use headwater_model::Timestamp;
-use headwater_model::iam::Role;
+use headwater_model::iam::{ROLE_SESSION_S_DEFAULT, Role};
 use headwater_stacks::schema::{Case, Kind, Property, Schema};
 use headwater_stacks::{Current, Made, Provider, ProviderError, Request, Updated};
 use serde_json::Value;
@@ -93,8 +93,9 @@ impl RoleProvider {
             }
         }
         let description = given.text("Description").unwrap_or_default();
-        if role.description != description {
-            roles::update_role(control, name, description).await?;
+        let max_session_s = given.number("MaxSessionDuration").unwrap_or(ROLE_SESSION_S_DEFAULT);
+        if role.description != description || role.max_session_s != max_session_s {
+            roles::update_role(control, name, Some(description), Some(max_session_s)).await?;
         }
         let trust = given.value("AssumeRolePolicyDocument").cloned().unwrap_or_default();
         if role.assume_role_policy != trust {
@@ -133,6 +134,7 @@ impl Provider for RoleProvider {
                     path: given.owned("Path"),
                     assume_role_policy: given.value("AssumeRolePolicyDocument").cloned().unwrap_or_default(),
                     description: given.text("Description").unwrap_or_default().to_owned(),
+                    max_session_s: given.number("MaxSessionDuration"),
                     tags: tags.clone(),
                 };
                 roles::create_role(control, new, Timestamp::now()).await.map_err(failed)?

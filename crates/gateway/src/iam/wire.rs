@@ -2,7 +2,7 @@
 
 use headwater_control::Error;
 use headwater_control::iam::{ManagedPolicy, User};
-use headwater_model::iam::Role;
+use headwater_model::iam::{AccessKey, KeyStatus, Principal, Role};
 use headwater_model::{Realm, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -10,8 +10,6 @@ use std::collections::BTreeMap;
 
 /// The only version that a policy has here.
 pub(super) const POLICY_VERSION: &str = "v1";
-/// Seconds of a role's longest session, as IAM's default says.
-const SESSION_S_MAX: u32 = 3_600;
 
 /// Policy documents are percent-encoded in answers (IAM, "GetRole": "URL-encoded compliant with RFC 3986").
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -30,7 +28,7 @@ pub(super) fn role(role: &Role) -> Value {
         "CreateDate": role.created_at.iso_seconds(),
         "AssumeRolePolicyDocument": encoded(&role.assume_role_policy),
         "Description": role.description,
-        "MaxSessionDuration": SESSION_S_MAX,
+        "MaxSessionDuration": role.max_session_s,
         "Tags": tags(&role.tags),
     })
 }
@@ -42,6 +40,24 @@ pub(super) fn user(user: &User) -> Value {
         "UserId": user.user_id,
         "Arn": user.arn,
         "CreateDate": user.created_at.iso_seconds(),
+    })
+}
+
+/// An access key without its secret.
+pub(super) fn access_key(key: &AccessKey) -> Value {
+    let user = match &key.principal {
+        Principal::User { user } => Some(user),
+        _ => None,
+    };
+    let status = match key.status {
+        KeyStatus::Active => "Active",
+        KeyStatus::Inactive => "Inactive",
+    };
+    json!({
+        "UserName": user,
+        "AccessKeyId": key.access_key_id,
+        "Status": status,
+        "CreateDate": key.created_at.iso_seconds(),
     })
 }
 

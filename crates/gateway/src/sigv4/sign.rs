@@ -1,6 +1,7 @@
 //! Making signatures, for requests of our own.
 
 use super::canonical::{self, Target, encoded};
+use super::keys::SigningKey;
 use super::verify::amz_date;
 use super::{ALGORITHM, Scope, UNSIGNED_PAYLOAD, sha256_hex, signature};
 use headwater_model::{Secret, Timestamp};
@@ -67,7 +68,7 @@ pub fn sign(signer: &Signer, target: Target<'_>, body: &[u8], now: Timestamp) ->
     let request = canonical::request(target, &signer.service, &names, &hash, None)
         .expect("the names are those of the headers at hand");
     let scope = Scope { date: &date[..8], region: &signer.region, service: &signer.service };
-    let signature = signature(signer.secret_access_key.expose(), &scope, &date, &request);
+    let signature = signature(SigningKey::derive(signer.secret_access_key.expose(), &scope), &scope, &date, &request);
     added.push((
         "authorization",
         format!(
@@ -106,7 +107,7 @@ pub fn presign(signer: &Signer, target: Target<'_>, expires_s: u32, now: Timesta
     let signed = Target { query: &query, headers: &headers, ..target };
     let request =
         canonical::request(signed, &signer.service, &["host"], &hash, None).expect("the host is always at hand");
-    let signature = signature(signer.secret_access_key.expose(), &scope, &date, &request);
+    let signature = signature(SigningKey::derive(signer.secret_access_key.expose(), &scope), &scope, &date, &request);
     query.push_str("&X-Amz-Signature=");
     query.push_str(&signature);
     query

@@ -1,7 +1,11 @@
 //! Whether a presented signature stands.
 
 use super::canonical::{self, Target};
-use super::{CLOCK_SKEW_MS_MAX, Presented, Scope, SignatureError, UNSIGNED_PAYLOAD, sha256_hex, signature};
+use super::chunked::{self, Chunks};
+use super::{
+    CLOCK_SKEW_MS_MAX, Presented, Scope, SignatureError, SigningKeys, UNSIGNED_PAYLOAD, sha256_hex, signature,
+};
+use bytes::Bytes;
 use headwater_model::Timestamp;
 use headwater_model::iam::AccessKey;
 use subtle::ConstantTimeEq;
@@ -11,9 +15,10 @@ use time::macros::format_description;
 
 const AMZ_DATE: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
-/// Verifies a signature made with `key` over a request. The comparison takes the same time wherever the first
-/// difference is. An expired temporary key, a session token that is not the key's, a signature outside of its time and
-/// a body that is not the signed one are refused.
+/// Verifies a signature made with `key` over a request; returns the payload that was signed: the body, or what an
+/// `aws-chunked` body carries. Comparisons take the same time wherever the first difference is. An expired temporary
+/// key, a session token that is not the key's, a signature outside of its time and a body that is not the signed one are
+/// refused.
 ///
 /// # Errors
 /// [`SignatureError`], the first reason found; the signature itself is judged before the age of the key, so that only
@@ -21,23 +26,52 @@ const AMZ_DATE: &[BorrowedFormatItem<'_>] = format_description!("[year][month][d
 pub fn verify(
     presented: &Presented,
     target: Target<'_>,
-    body: &[u8],
+    body: &Bytes,
     key: &AccessKey,
     now: Timestamp,
-) -> Result<(), SignatureError> {
+) -> Result<Bytes, SignatureError> {
+    verify_with(&SigningKeys::default(), presented, target, body, key, now)
+}
+
+/// [`verify`] with signing keys that were derived before.
+pub(crate) fn verify_with(
+    keys: &SigningKeys,
+    presented: &Presented,
+    target: Target<'_>,
+    body: &Bytes,
+    key: &AccessKey,
+    now: Timestamp,
+) -> Result<Bytes, SignatureError> {
     check_time(presented, now)?;
-    let payload_hash = payload_hash(presented, target, body)?;
+    check_signed_headers(presented, target)?;
+    let chunks = target.headers.get("x-amz-content-sha256").and_then(|value| Chunks::stated(value.as_bytes()));
+    let payload_hash = payload_hash(presented, target, body, chunks)?;
     let names: Vec<&str> = presented.signed_headers.iter().map(String::as_str).collect();
     let in_query = target.headers.get(http::header::AUTHORIZATION).is_none();
     let leave_out = in_query.then_some("X-Amz-Signature");
     let request = canonical::request(target, &presented.service, &names, &payload_hash, leave_out)
         .ok_or(SignatureError::Mismatch)?;
     let scope = Scope { date: &presented.date, region: &presented.region, service: &presented.service };
-    let expected = signature(key.secret_access_key.expose(), &scope, &presented.amz_date, &request);
+    let signing_key = keys.key(key, &scope);
+    let expected = signature(signing_key, &scope, &presented.amz_date, &request);
     if !bool::from(expected.as_bytes().ct_eq(presented.signature.as_bytes())) {
         return Err(SignatureError::Mismatch);
     }
-    check_token(presented, key, now)
+    check_token(presented, key, now)?;
+    match chunks {
+        Some(chunks) => chunked::payload(chunks, target.headers, body, presented, signing_key),
+        None => Ok(body.clone()),
+    }
+}
+
+/// What says which operation is meant must be signed; the path and the query are.
+fn check_signed_headers(presented: &Presented, target: Target<'_>) -> Result<(), SignatureError> {
+    const OPERATION: &str = "x-amz-target";
+    if target.headers.contains_key(OPERATION) && !presented.signed_headers.iter().any(|name| name == OPERATION) {
+        let reason = format!("'{OPERATION}' must be a 'SignedHeader' in the AWS Authorization.");
+        return Err(SignatureError::incomplete(reason));
+    }
+    Ok(())
 }
 
 fn check_token(presented: &Presented, key: &AccessKey, now: Timestamp) -> Result<(), SignatureError> {
@@ -69,8 +103,15 @@ fn check_time(presented: &Presented, now: Timestamp) -> Result<(), SignatureErro
 }
 
 /// The payload hash that was signed. A stated hash must be the body's.
-fn payload_hash(presented: &Presented, target: Target<'_>, body: &[u8]) -> Result<String, SignatureError> {
+fn payload_hash(
+    presented: &Presented,
+    target: Target<'_>,
+    body: &[u8],
+    chunks: Option<Chunks>,
+) -> Result<String, SignatureError> {
     match target.headers.get("x-amz-content-sha256").map(http::HeaderValue::as_bytes) {
+        // The head is signed over these words; the pieces have signatures of their own.
+        Some(stated) if chunks.is_some() => Ok(String::from_utf8_lossy(stated).into_owned()),
         Some(stated) if stated == UNSIGNED_PAYLOAD.as_bytes() => Ok(UNSIGNED_PAYLOAD.into()),
         Some(stated) => {
             let actual = sha256_hex(body);

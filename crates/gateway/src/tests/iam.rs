@@ -5,6 +5,15 @@ use super::*;
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"000000000000"},"Action":"sts:AssumeRole"}]}"#;
 const ALLOW: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ivs:List*","Resource":"*"}]}"#;
 
+/// The temporary key in an answer of STS.
+fn handed_out(answer: &Answer) -> AccessKey {
+    let secret = |name: &str| headwater_model::Secret::new(answer.element(name));
+    let id = answer.element("AccessKeyId");
+    let mut key = AccessKey::new(id, secret("SecretAccessKey"), Principal::Anonymous, Timestamp(0));
+    key.session_token = Some(secret("SessionToken"));
+    key
+}
+
 #[tokio::test]
 async fn the_owner_is_told_as_xml_of_the_services_name_space() {
     let server = server().await;
@@ -55,13 +64,7 @@ async fn a_role_is_made_given_rights_taken_and_deleted() {
             ],
         )
         .await;
-    let key = AccessKey {
-        access_key_id: taken.element("AccessKeyId").into(),
-        secret_access_key: headwater_model::Secret::new(taken.element("SecretAccessKey")),
-        session_token: Some(headwater_model::Secret::new(taken.element("SessionToken"))),
-        expires_at: None,
-        principal: Principal::Anonymous,
-    };
+    let key = handed_out(&taken);
     assert_eq!(server.ivs_as(&key, "ListChannels", json!({})).await.json(), json!({"channels": []}));
     let identity = server.query(&key, "sts", &[("Action", "GetCallerIdentity")]).await;
     assert_eq!(identity.element("Arn"), "arn:aws:sts::000000000000:assumed-role/viewer/me");

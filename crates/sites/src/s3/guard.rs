@@ -4,8 +4,8 @@ use super::{Face, OverTls};
 use crate::access::object_arn;
 use crate::{Error, Sites};
 use axum::extract::ConnectInfo;
-use headwater_model::iam::Principal;
-use headwater_model::policy::{Context, Decision, Policy, Request, evaluate};
+use headwater_model::iam::{Principal, Session};
+use headwater_model::policy::{Context, Decision, Policy, Request, evaluate, evaluate_session};
 use headwater_model::{Realm, Timestamp};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
@@ -22,6 +22,8 @@ const TOKEN: &str = "x-amz-security-token";
 pub(super) struct Caller {
     principal: Principal,
     policies: Arc<Vec<Policy>>,
+    /// Session policies, if the caller's session has any.
+    narrowing: Option<Arc<Vec<Policy>>>,
     context: Context,
 }
 
@@ -98,6 +100,7 @@ impl Face {
             context.add("aws:SourceIp", peer.ip().to_canonical().to_string());
         }
         context.add("aws:SecureTransport", extensions.get::<OverTls>().is_some().to_string());
+        let mut session = Session::default();
         let principal = match access_key {
             None => Principal::Anonymous,
             Some(id) => {
@@ -111,6 +114,7 @@ impl Face {
                 if !shown {
                     return Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."));
                 }
+                session = key.session;
                 key.principal
             }
         };
@@ -128,7 +132,8 @@ impl Face {
             Principal::Anonymous => Vec::new(),
             principal => self.keys.policies(principal).await.map_err(internal)?,
         };
-        Ok(Caller { principal, policies: Arc::new(policies), context })
+        let narrowing = session.narrowing().map(Arc::new);
+        Ok(Caller { principal, policies: Arc::new(policies), narrowing, context })
     }
 
     /// Whether the caller may do this to something in a bucket.
@@ -143,7 +148,7 @@ impl Face {
         let bucket = self.sites.bucket(bucket).await?;
         let decision =
             self.sites.decide(&bucket, &caller.policies, &caller.principal, action, resource, &caller.context);
-        Ok(decision.is_allowed())
+        Ok(decision.is_allowed() && caller.session_allows(&self.sites, action, resource))
     }
 }
 
@@ -152,7 +157,16 @@ impl Caller {
     fn identity_decision(&self, sites: &Sites, action: &str, resource: &str) -> Decision {
         let account = sites.realm().account.as_str();
         let request = Request { principal: &self.principal, account, action, resource, context: &self.context };
-        evaluate(self.policies.iter(), &request)
+        evaluate_session(&self.policies, self.narrowing.as_ref().map(|policies| policies.as_slice()), &request)
+    }
+
+    /// Whether the session's policies let them too; there may be none.
+    fn session_allows(&self, sites: &Sites, action: &str, resource: &str) -> bool {
+        let Some(narrowing) = &self.narrowing else { return true };
+        let account = sites.realm().account.as_str();
+        let nobody = Principal::Anonymous;
+        let request = Request { principal: &nobody, account, action, resource, context: &self.context };
+        evaluate(narrowing.iter(), &request).is_allowed()
     }
 }
 

@@ -36,11 +36,9 @@ impl Keys for Ring {
             _ => return Ok(None),
         };
         Ok(Some(AccessKey {
-            access_key_id: id.into(),
-            secret_access_key: Secret::new(SECRET),
             session_token: id.starts_with("ASIA").then(|| Secret::new(TOKEN)),
             expires_at,
-            principal,
+            ..AccessKey::new(id, Secret::new(SECRET), principal, Timestamp(0))
         }))
     }
 
