@@ -187,8 +187,8 @@ impl Writer<'_, '_> {
     ) -> Result<(), Error> {
         let mut family = self.family(name, help, MetricType::Histogram)?;
         rows.into_iter().try_for_each(|(labels, took)| {
-            // The library writes its largest bound as +Inf, and adds the buckets up.
-            let bounds = BOUNDS_US.iter().map(|bound_us| *bound_us as f64 / 1e6).chain([f64::MAX]);
+            // The library adds the buckets up.
+            let bounds = BOUNDS_US.iter().map(|bound_us| *bound_us as f64 / 1e6).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds.zip(took.buckets).collect();
             let (sum, count) = (took.sum_us as f64 / 1e6, took.buckets.iter().sum());
             family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
