@@ -36,8 +36,7 @@ async fn pictures(stage: &Stage, stream: &LiveStream) -> Vec<(String, usize)> {
 
 /// The newest part is no gap.
 pub fn whole(snapshot: &Snapshot) -> bool {
-    let last = snapshot.last().and_then(|last| snapshot.segment(last.msn).cloned());
-    last.is_some_and(|segment| segment.parts().last().is_some_and(|part| !part.gap()))
+    snapshot.last().and_then(|last| snapshot.part(last)).is_some_and(|part| !part.gap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

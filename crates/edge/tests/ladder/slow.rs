@@ -49,6 +49,7 @@ async fn a_slow_encoder_is_shed_from_the_top_and_the_ladder_comes_back() {
             assert!(!offer.renditions[0].offered, "from the top: {:?}", offer.ladder);
         }
     }
+    let shed_at = stream.snapshot().next().msn;
     // The source went on meanwhile: an encoder is judged from its sixth second on.
     assert!(stream.snapshot().next().msn > before.msn);
     let whole_again = |offer: &Arc<headwater_live::Offer>| {
@@ -62,6 +63,11 @@ async fn a_slow_encoder_is_shed_from_the_top_and_the_ladder_comes_back() {
     tokio::time::timeout(PATIENCE, again).await.expect("pictures come again").unwrap();
     let playlists = check(&texts(&stream));
     assert!(playlists[0].segments.iter().all(|segment| !segment.gap), "the source has no gap");
+    // Who watches the small rendition never notices that the large one comes back.
+    let small = stream.rendition("160p30").unwrap().borrow().clone();
+    let settled = (shed_at + 2..small.next().msn).filter_map(|msn| small.segment(msn));
+    let gaps: Vec<u64> = settled.filter(|segment| segment.gap()).map(|segment| segment.msn()).collect();
+    assert_eq!(gaps, [0; 0], "segments after {shed_at}");
 }
 
 /// A program that stands for an ffmpeg on a machine without the hardware.

@@ -28,7 +28,7 @@ impl Backlog {
         self.bytes += unit.data.len();
         self.units.push_back(unit);
         if is_keyframe {
-            self.leave_before(|keyframe| keyframe.pts <= delivered);
+            self.trim(delivered);
         } else if !self.has_keyframe() {
             self.keep_early(self.units.len());
         }
@@ -56,6 +56,11 @@ impl Backlog {
         let keyframe = self.units.iter().position(is_keyframe);
         let others = self.units.iter().enumerate().filter(|(at, _)| Some(*at) != keyframe).map(|(_, unit)| unit);
         keyframe.iter().filter_map(|&at| self.units.get(at)).chain(others).cloned().collect()
+    }
+
+    /// What lies before the newest keyframe that is delivered leaves.
+    pub(super) fn trim(&mut self, delivered: i64) {
+        self.leave_before(|keyframe| keyframe.pts <= delivered);
     }
 
     /// What lies before the newest keyframe leaves.
@@ -143,6 +148,9 @@ mod tests {
         // The second keyframe is not delivered yet when it comes, the third one finds it delivered.
         assert_eq!(times(&filled("KppKpp", 2)), [0, 1, 2, 3, 4, 5]);
         assert_eq!(times(&filled("KppKspKp", 4)), [3, 4, 5, 6, 7]);
+        let mut backlog = filled("KppKpp", 2);
+        backlog.trim(4);
+        assert_eq!(times(&backlog), [3, 4, 5]);
         let mut backlog = filled("KspKspp", 0);
         backlog.skip_to_newest();
         assert_eq!(times(&backlog), [3, 1, 4, 5, 6]);

@@ -184,6 +184,7 @@ impl Runner {
 
     /// Runs one encoder from the backlog on. Tells whether it made anything.
     async fn encode(&mut self) -> (Ended, bool) {
+        self.intake.backlog.trim(self.shared.delivered.load(Ordering::Relaxed));
         let Some(base_ms) = self.intake.base_ms() else { return (Ended::Anew, true) };
         let plan = self.plan.clone();
         let mut job = Job::of(&plan, self.judge.shed(), self.intake.source_rate_millis);
