@@ -15,6 +15,7 @@
 //! | [`policy`] | policy documents and their evaluation |
 //! | [`function`] | functions and their permissions |
 //! | [`bucket`] | buckets, objects, website configuration |
+//! | [`playback`] | claims of playback tokens, origins |
 //! | [`poll`] | questions, polls, answers |
 
 pub mod bucket;
@@ -24,6 +25,7 @@ pub mod iam;
 pub mod id;
 pub mod ivs;
 pub mod measure;
+pub mod playback;
 pub mod policy;
 pub mod poll;
 pub mod realm;
