@@ -6,10 +6,10 @@ mod origins;
 
 pub use origins::Origins;
 
-use crate::ivs::MaximumResolution;
 use crate::Timestamp;
+use crate::ivs::MaximumResolution;
 use serde::Deserialize;
-use serde_json::Number;
+use serde_json::{Number, Value};
 
 /// Longest token (service quota "playback token": 2 KB).
 pub const TOKEN_BYTES_MAX: usize = 2048;
@@ -131,8 +131,8 @@ impl Claims {
     ///
     /// # Errors
     /// [`Refusal::Garbled`] if it is no JSON object with members of the right types; [`Refusal::Claim`].
-    pub fn parse(json: &[u8]) -> Result<Self, Refusal> {
-        let wire: Wire = serde_json::from_slice(json)
+    pub fn parse(json: Value) -> Result<Self, Refusal> {
+        let wire: Wire = serde_json::from_value(json)
             .map_err(|_| Refusal::Garbled("token contains claims that are missing or of a wrong type"))?;
         let origins = Origins::parse(wire.origins.as_deref().unwrap_or_default());
         if wire.strict_origin && origins.len() > STRICT_ORIGINS_MAX {

@@ -12,7 +12,7 @@ const NOW_S: i64 = 1_700_000_000;
 fn claims(change: impl FnOnce(&mut Value)) -> Result<Claims, Refusal> {
     let mut json = json!({"aws:channel-arn": CHANNEL, "exp": NOW_S + 60});
     change(&mut json);
-    Claims::parse(json.to_string().as_bytes())
+    Claims::parse(json)
 }
 
 fn admitted(change: impl FnOnce(&mut Value)) -> Result<(), Refusal> {
@@ -69,8 +69,8 @@ fn a_claim_of_a_wrong_form_is_refused() {
         json["aws:strict-origin-enforcement"] = json!(true);
     };
     assert_eq!(claims(strict), Err(Refusal::Claim("aws:access-control-allow-origin")));
-    for text in ["", "[]", "null", "{", "\"x\""] {
-        assert!(Claims::parse(text.as_bytes()).is_err(), "{text}");
+    for other in [json!([]), json!([CHANNEL, NOW_S]), json!({}), Value::Null, json!("x"), json!(1)] {
+        assert!(Claims::parse(other.clone()).is_err(), "{other}");
     }
 }
 
@@ -179,7 +179,7 @@ proptest! {
     #[test]
     fn whatever_is_let_in_is_for_the_channel_in_time_and_within_bounds(json in anything(), now in any::<i64>()) {
         let now = Timestamp(now);
-        if let Ok(claims) = Claims::parse(json.to_string().as_bytes())
+        if let Ok(claims) = Claims::parse(json.clone())
             && claims.admit(CHANNEL, now).is_ok()
         {
             prop_assert_eq!(&json["aws:channel-arn"], CHANNEL);
@@ -207,8 +207,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,80}", other in ".{0,80}") {
-        let _ = Claims::parse(&bytes);
+    fn no_text_panics(text in ".{0,80}", other in ".{0,80}") {
         let _ = Origins::parse(&text).allow(&other);
     }
 }
