@@ -42,7 +42,7 @@ pub trait Broadcasts: Send + Sync + 'static {
     async fn stop(&self, channel_id: &str) -> bool;
 }
 
-/// The hub, with viewers not counted.
+/// The hub.
 #[async_trait]
 impl Broadcasts for Hub {
     fn stream(&self, channel_id: &str) -> Option<LiveStream> {
@@ -76,6 +76,6 @@ fn outside(stream: &headwater_live::LiveStream) -> LiveStream {
         channel_arn: stream.channel.arn.clone(),
         started_at: stream.started_at,
         health: stream.health(),
-        viewers: -1,
+        viewers: i64::try_from(stream.audience().viewers).unwrap_or(i64::MAX),
     }
 }

@@ -7,6 +7,7 @@
 //! | module | what stands there |
 //! |---|---|
 //! | [`counters`] | what is counted, for metrics |
+//! | [`audience`] | who watches a stream, as the viewers' side counts them |
 //! | [`doctor`] | what is wrong with an encoder, and which setting mends it |
 //! | [`hub`] | who is live: publishing, commands, drain |
 //! | [`publisher`] | a publisher's end of its session |
@@ -15,6 +16,7 @@
 //! | [`ladder`] | further renditions, made by an encoder process |
 //! | [`journal`] | the session's events and who keeps them |
 
+pub mod audience;
 pub mod counters;
 pub mod doctor;
 pub mod hub;
@@ -30,6 +32,7 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
+pub use audience::Audience;
 pub use counters::{Ingested, IngestedRead, Totals};
 pub use doctor::{Finding, LimitBreach};
 pub use headwater_hls::lint::{Report, Severity as LintSeverity};

@@ -1,5 +1,6 @@
 //! What others see of a session that is live.
 
+use crate::audience::Audience;
 use crate::counters::{Ingested, IngestedRead};
 use crate::doctor::Finding;
 use crate::session::Identity;
@@ -81,6 +82,7 @@ pub struct LiveStream {
     ingested: Arc<Ingested>,
     health: AtomicU8,
     findings: Mutex<Vec<Finding>>,
+    audience: Mutex<Audience>,
     offer: watch::Sender<Arc<Offer>>,
     sound_alone_wanted: AtomicBool,
 }
@@ -96,6 +98,7 @@ impl LiveStream {
             ingested: Arc::clone(&identity.ingested),
             health: AtomicU8::new(0),
             findings: Mutex::default(),
+            audience: Mutex::default(),
             offer: watch::Sender::new(Arc::new(Offer {
                 source: true,
                 sound_alone_by_type: false,
@@ -168,6 +171,16 @@ impl LiveStream {
     /// What is wrong with the encoder now, problems first.
     pub fn findings(&self) -> Vec<Finding> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who watches, as it was published last.
+    pub fn audience(&self) -> Audience {
+        *self.audience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes who watches.
+    pub fn show_audience(&self, audience: Audience) {
+        *self.audience.lock().unwrap_or_else(PoisonError::into_inner) = audience;
     }
 
     /// Checks the playlists of the whole window, as a client would have met them. Some milliseconds of work. The epoch, which is a secret of viewers,
