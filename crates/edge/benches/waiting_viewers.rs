@@ -69,7 +69,7 @@ async fn run(viewers: usize, lasts: Duration) {
     let realm = Realm::default();
     let channel = Channel::new(&realm, "bench", Timestamp(0));
     let hub = Hub::new(Options::default(), Arc::new(NoJournal));
-    let router = router(State { hub: hub.clone(), channels: Arc::new(One(channel.clone())), realm });
+    let router = router(State::new(hub.clone(), Arc::new(One(channel.clone())), realm));
     let feed = tokio::spawn(feed(hub.clone(), channel.clone()));
     let stream = loop {
         if let Some(stream) = hub.stream(&channel.id) {

@@ -9,24 +9,39 @@
 //! | the same with `allow_audio_only=true` | with the rendition `audio_only` | not |
 //! | `/media/{epoch}/{rendition}/media.m3u8` | newest media playlist | not |
 //! | the same with `_HLS_msn` and `_HLS_part` | the media playlist that ends with that part | briefly, never changes |
+//! | `/media/{epoch}/beacon` (POST) | what a player measured | – |
+//! | `/media/v/{session}/{epoch}/…` | the same of a private or restricted channel, for one viewer session | by its viewer |
 //! | `/media/{epoch}/{rendition}/init-{n}.mp4`, `s{msn}.m4s`, `s{msn}.p{part}.m4s` | init segment, segment, part | for days, never changes |
 //!
 //! Source: rfc8216bis, "Playlist Delivery Directives", "Blocking Playlist Reload", "Partial Segments"; for the multivariant playlist's
-//! address and its failures, Amazon IVS. Left out: compression (playlists are below 4 KB), playback tokens (a channel that wants them
-//! answers 403).
+//! address and its failures, Amazon IVS. Left out: compression (playlists are below 4 KB).
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | [`admission`] | tokens, restriction policies, viewer sessions |
+//! | [`viewers`] | how many watch each stream, and how they fare |
 
+pub mod admission;
+mod cmcd;
 mod cors;
+mod counting;
+mod guarded;
 mod media;
 mod playlist;
 pub mod query;
 mod resource;
 mod respond;
 mod text;
+pub mod viewers;
 mod wait;
+
+pub use admission::{Countries, Gate};
+pub use viewers::Viewers;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::routing::get;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
 use headwater_live::Hub;
 use headwater_model::Realm;
 use headwater_model::ivs::Channel;
@@ -44,6 +59,17 @@ pub struct State {
     pub channels: Arc<dyn Channels>,
     /// The Region and account in playback URLs.
     pub realm: Realm,
+    /// Lets viewers of private and restricted channels in.
+    pub gate: Gate,
+    /// Counts viewers.
+    pub viewers: Viewers,
+}
+
+impl State {
+    /// With a gate that lets nobody in to private and restricted channels, and as many views as IVS allows.
+    pub fn new(hub: Hub, channels: Arc<dyn Channels>, realm: Realm) -> Self {
+        State { hub, channels, realm, gate: Gate::closed(), viewers: Viewers::new(viewers::VIEWS_MAX) }
+    }
 }
 
 /// Which channels there are.
@@ -53,19 +79,25 @@ pub trait Channels: Send + Sync {
     async fn channel(&self, id: &str) -> Option<Channel>;
 }
 
-/// The playback routes, with CORS for every origin. Merge it into the web listener's router.
+/// The playback routes, with CORS. Merge it into the web listener's router.
 pub fn router(state: State) -> Router {
     let shared = Arc::new(Shared {
         hub: state.hub,
         channels: state.channels,
         realm: state.realm,
+        gate: state.gate,
+        viewers: state.viewers,
         texts: text::Texts::default(),
         waiting: wait::Room::new(WAITING_MAX),
     });
     Router::new()
         .route("/api/video/v1/{name}", get(playlist::multivariant).options(cors::preflight))
         .route("/media/{epoch}/{rendition}/{file}", get(media::file).options(cors::preflight))
-        .layer(axum::middleware::map_response(cors::allow_every_origin))
+        .route("/media/v/{session}/{epoch}/{rendition}/{file}", get(guarded::file).options(cors::preflight))
+        .route("/media/{epoch}/beacon", post(counting::beacon))
+        .route("/media/v/{session}/{epoch}/beacon", post(counting::guarded_beacon))
+        .layer(DefaultBodyLimit::max(counting::BEACON_BYTES_MAX))
+        .layer(axum::middleware::map_response(cors::allow))
         .with_state(shared)
 }
 
@@ -74,6 +106,8 @@ struct Shared {
     hub: Hub,
     channels: Arc<dyn Channels>,
     realm: Realm,
+    gate: Gate,
+    viewers: Viewers,
     texts: text::Texts,
     waiting: wait::Room,
 }

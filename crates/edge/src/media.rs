@@ -2,11 +2,13 @@
 
 use crate::resource::Resource;
 use crate::wait::{self, Look, Snapshots};
-use crate::{Shared, playlist, respond};
+use crate::{Shared, admission, counting, guarded, playlist, respond};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use headwater_hls::snapshot::ADVANCE_PARTS_MAX;
 use headwater_hls::{Position, Snapshot};
+use headwater_live::LiveStream;
+use headwater_model::playback::Refusal;
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 
@@ -15,25 +17,47 @@ pub(crate) async fn file(
     State(shared): State<Arc<Shared>>,
     Path((epoch, rendition, file)): Path<(String, String, String)>,
     RawQuery(query): RawQuery,
+    peer: counting::Peer,
     headers: HeaderMap,
 ) -> Response {
-    let Some(resource) = Resource::parse(&file) else {
-        return not_found("there is no such file");
-    };
     let Some(stream) = shared.hub.stream_by_epoch(&epoch) else {
         return not_found("there is no such stream");
     };
-    let Some(watch) = stream.rendition(&rendition) else {
+    if admission::is_guarded(&stream.channel) {
+        return guarded::refused(&Refusal::Session);
+    }
+    let query = query.as_deref().unwrap_or_default();
+    if file == Resource::PLAYLIST {
+        counting::note(&shared, &stream, query, &headers, &peer);
+    } else if !query.is_empty() {
+        counting::hear(&shared, &stream, query);
+    }
+    answer(&shared, &stream, &rendition, &file, query, &headers).await
+}
+
+/// A file of a stream, for a request that may have it.
+pub(crate) async fn answer(
+    shared: &Shared,
+    stream: &Arc<LiveStream>,
+    rendition: &str,
+    file: &str,
+    query: &str,
+    headers: &HeaderMap,
+) -> Response {
+    let Some(resource) = Resource::parse(file) else {
+        return not_found("there is no such file");
+    };
+    let Some(watch) = stream.rendition(rendition) else {
         return not_found("there is no such rendition");
     };
     match resource {
-        Resource::Playlist => playlist::media(&shared, &stream, watch, query.as_deref().unwrap_or_default()).await,
+        Resource::Playlist => playlist::media(shared, stream, watch, query).await,
         Resource::Init(index) => match snapshot(&watch).init(index) {
-            Some(bytes) => respond::media(&headers, std::iter::once(bytes.clone()), bytes.len() as u64),
+            Some(bytes) => respond::media(headers, std::iter::once(bytes.clone()), bytes.len() as u64),
             None => not_found("there is no such init segment"),
         },
-        Resource::Segment(msn) => segment(&shared, watch, msn, &headers).await,
-        Resource::Part(position) => part(&shared, watch, position, &headers).await,
+        Resource::Segment(msn) => segment(shared, watch, msn, headers).await,
+        Resource::Part(position) => part(shared, watch, position, headers).await,
     }
 }
 
@@ -79,6 +103,6 @@ fn is_ahead(snapshot: &Snapshot, position: Position) -> bool {
     !snapshot.ended() && near
 }
 
-fn not_found(sentence: &str) -> Response {
+pub(crate) fn not_found(sentence: &str) -> Response {
     respond::failure(StatusCode::NOT_FOUND, sentence)
 }

@@ -1,6 +1,8 @@
 //! Multivariant and media playlists.
 
 use crate::Shared;
+use crate::admission::{self, Asking, Denied};
+use crate::counting::{self, SESSION};
 use crate::query::{self, Directives, SoundAlone, WaitFor};
 use crate::respond::{self, Lifetime};
 use crate::wait::{self, GivenUp, Look, Snapshots};
@@ -10,7 +12,10 @@ use bytes::Bytes;
 use headwater_hls::playlist::{AUDIO_ONLY, Variant};
 use headwater_hls::{Delta, Position, Reach, Snapshot, playlist};
 use headwater_live::LiveStream;
-use http::{StatusCode, Uri};
+use headwater_model::ivs::MaximumResolution;
+use headwater_model::playback::{self, Refusal};
+use http::header::ORIGIN;
+use http::{HeaderMap, StatusCode, Uri};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +27,14 @@ const FIXED_TARGET_DURATIONS: u64 = 6;
 const SOUND_ALONE_WAIT: Duration = Duration::from_secs(6);
 
 /// `GET /api/video/v1/{region}.{account}.channel.{id}.m3u8`.
-pub(crate) async fn multivariant(State(shared): State<Arc<Shared>>, Path(name): Path<String>, uri: Uri) -> Response {
+pub(crate) async fn multivariant(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    peer: counting::Peer,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let query = uri.query().unwrap_or_default();
     let unknown = || {
         let error = "Can not find channel";
         respond::playback_failure(StatusCode::NOT_FOUND, uri.path(), error, "transcode_does_not_exist")
@@ -33,21 +45,95 @@ pub(crate) async fn multivariant(State(shared): State<Arc<Shared>>, Path(name): 
     let Some(channel) = shared.channels.channel(id).await else {
         return unknown();
     };
-    if channel.authorized {
-        let error = "this channel is private and playback tokens are not supported yet";
-        return respond::playback_failure(StatusCode::FORBIDDEN, uri.path(), error, "invalid_playback_auth_token");
-    }
+    let admitted = if admission::is_guarded(&channel) {
+        let token = query::token(query);
+        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+        let asking = Asking { token: token.as_deref(), origin, address: counting::address(&peer) };
+        match shared.gate.enter(&channel, &asking).await {
+            Ok(admitted) => Some(admitted),
+            Err(denied) => return respond_denied(&denied, uri.path()),
+        }
+    } else {
+        None
+    };
     let Some(stream) = shared.hub.stream(id) else {
         return unknown();
     };
-    let sound_alone = match query::sound_alone(uri.query().unwrap_or_default()) {
+    if shared.viewers.is_full() {
+        let error = "as many viewers watch as may";
+        return respond::playback_failure(
+            StatusCode::TOO_MANY_REQUESTS,
+            uri.path(),
+            error,
+            "concurrent_views_exceeded",
+        );
+    }
+    let sound_alone = match query::sound_alone(query) {
         SoundAlone::Asked => {
             wait_for_sound_alone(&stream).await;
             SoundAlone::Asked
         }
         SoundAlone::NotAsked => SoundAlone::NotAsked,
     };
-    respond::playlist(Bytes::from(variants(&stream, sound_alone)), Lifetime::Newest)
+    let Some(admitted) = admitted else {
+        let listing = Listing { sound_alone, class: None, addresses: Addresses::Counted(shared.gate.count(&stream)) };
+        let text = variants(&stream, &listing).unwrap_or_default();
+        return respond::playlist(Bytes::from(text), Lifetime::Newest);
+    };
+    // Spent last, when nothing but this can fail any more.
+    let class = admitted.maximum_resolution();
+    if class.is_some() && variants(&stream, &Listing { sound_alone, class, addresses: Addresses::Plain }).is_none() {
+        return respond_denied(&Denied::from(Refusal::Resolution), uri.path());
+    }
+    let session = match shared.gate.begin(&stream, &admitted).await {
+        Ok(session) => session,
+        Err(denied) => return respond_denied(&denied, uri.path()),
+    };
+    let listing = Listing { sound_alone, class, addresses: Addresses::Of(session) };
+    let text = variants(&stream, &listing).unwrap_or_default();
+    admitted.allowed.on(respond::playlist(Bytes::from(text), Lifetime::Once))
+}
+
+/// Which renditions a viewer is shown, and under which addresses.
+struct Listing {
+    sound_alone: SoundAlone,
+    /// Larger ones are left out.
+    class: Option<MaximumResolution>,
+    addresses: Addresses,
+}
+
+/// How media playlists are named.
+enum Addresses {
+    /// As they are.
+    Plain,
+    /// With a viewer session to count by in the query, so that all viewers' media has one address.
+    Counted(String),
+    /// Below a viewer session.
+    Of(String),
+}
+
+impl Addresses {
+    fn of(&self, snapshot: &Snapshot) -> String {
+        let (epoch, rendition) = (snapshot.epoch(), snapshot.rendition());
+        match self {
+            Addresses::Plain => format!("/media/{epoch}/{rendition}/media.m3u8"),
+            Addresses::Counted(session) => format!("/media/{epoch}/{rendition}/media.m3u8?{SESSION}={session}"),
+            Addresses::Of(session) => format!("/media/v/{session}/{epoch}/{rendition}/media.m3u8"),
+        }
+    }
+}
+
+/// A request that is not let in, as IVS words it.
+fn respond_denied(denied: &Denied, path: &str) -> Response {
+    match denied {
+        Denied::Refused(refusal) => {
+            respond::playback_failure(StatusCode::FORBIDDEN, path, &refusal.to_string(), refusal.code())
+        }
+        Denied::Unavailable(_) => {
+            let error = "something failed on the server";
+            respond::playback_failure(StatusCode::SERVICE_UNAVAILABLE, path, error, "unavailable")
+        }
+    }
 }
 
 /// The rendition without pictures is made when it is first asked for, from a segment's start on.
@@ -63,8 +149,9 @@ async fn wait_for_sound_alone(stream: &LiveStream) {
     let _ = tokio::time::timeout(SOUND_ALONE_WAIT, there).await;
 }
 
-/// The source first, then the ladder from the top down; the sound alone where the channel's type or the viewer wants it.
-fn variants(stream: &LiveStream, sound_alone: SoundAlone) -> String {
+/// The source first, then the ladder from the top down; the sound alone where the channel's type or the viewer wants it. `None` if no
+/// rendition is small enough for this viewer.
+fn variants(stream: &LiveStream, listing: &Listing) -> Option<String> {
     let offer = stream.offer();
     let source = stream.snapshot();
     let mut listed: Vec<(Arc<Snapshot>, String)> = Vec::with_capacity(offer.renditions.len() + 1);
@@ -73,19 +160,29 @@ fn variants(stream: &LiveStream, sound_alone: SoundAlone) -> String {
     }
     for rendition in offer.renditions.iter().filter(|rendition| rendition.offered) {
         let without_pictures = rendition.name == AUDIO_ONLY;
-        if !without_pictures || offer.sound_alone_by_type || sound_alone == SoundAlone::Asked {
+        if !without_pictures || offer.sound_alone_by_type || listing.sound_alone == SoundAlone::Asked {
             listed.push((rendition.watch.borrow().clone(), rendition.name.clone()));
         }
     }
-    let uri = |snapshot: &Snapshot| format!("/media/{}/{}/media.m3u8", snapshot.epoch(), snapshot.rendition());
-    if listed.len() <= 1 {
-        let only = listed.first().map_or(&source, |(snapshot, _)| snapshot);
-        return playlist::multivariant(only, &uri(only));
+    if listed.is_empty() {
+        listed.push((Arc::clone(&source), playlist::group(&source)));
     }
-    let uris: Vec<String> = listed.iter().map(|(snapshot, _)| uri(snapshot)).collect();
-    let variants: Vec<Variant<'_>> =
-        listed.iter().zip(&uris).map(|((snapshot, group), uri)| Variant { snapshot, uri, group }).collect();
-    playlist::ladder(&variants)
+    if let Some(class) = listing.class {
+        listed.retain(|(snapshot, _)| {
+            let size = snapshot.video().and_then(|track| track.config.dimensions());
+            size.is_none_or(|(width, height)| playback::is_within(class, width, height))
+        });
+    }
+    let uris: Vec<String> = listed.iter().map(|(snapshot, _)| listing.addresses.of(snapshot)).collect();
+    match (&listed[..], &uris[..]) {
+        ([], _) => None,
+        ([(only, _)], [uri]) => Some(playlist::multivariant(only, uri)),
+        _ => {
+            let variants: Vec<Variant<'_>> =
+                listed.iter().zip(&uris).map(|((snapshot, group), uri)| Variant { snapshot, uri, group }).collect();
+            Some(playlist::ladder(&variants))
+        }
+    }
 }
 
 /// The channel's id, if the name is of this Region and account.

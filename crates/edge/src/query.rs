@@ -61,10 +61,16 @@ pub enum SoundAlone {
 
 /// Reads `allow_audio_only=true` from the query of the multivariant playlist, as Amazon IVS has it.
 pub fn sound_alone(query: &str) -> SoundAlone {
-    let head = query.get(..QUERY_BYTES_MAX).unwrap_or(query);
+    let head = query.get(..2 * QUERY_BYTES_MAX).unwrap_or(query);
     let asked =
         form_urlencoded::parse(head.as_bytes()).any(|(name, value)| name == "allow_audio_only" && value == "true");
     if asked { SoundAlone::Asked } else { SoundAlone::NotAsked }
+}
+
+/// Reads the playback token from the query of the multivariant playlist. A token is at most 2 KB, and a query may hold more beside it.
+pub(crate) fn token(query: &str) -> Option<String> {
+    let head = query.get(..2 * QUERY_BYTES_MAX).unwrap_or(query);
+    form_urlencoded::parse(head.as_bytes()).find(|(name, _)| name == "token").map(|(_, token)| token.into_owned())
 }
 
 impl Directives {

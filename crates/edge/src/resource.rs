@@ -16,9 +16,12 @@ pub(crate) enum Resource {
 }
 
 impl Resource {
+    /// Name of the media playlist.
+    pub(crate) const PLAYLIST: &str = "media.m3u8";
+
     /// Reads a file name. Each file has one name, so that a cache holds it once.
     pub(crate) fn parse(file: &str) -> Option<Self> {
-        if file == "media.m3u8" {
+        if file == Resource::PLAYLIST {
             return Some(Resource::Playlist);
         }
         if let Some(index) = file.strip_prefix("init-").and_then(|rest| rest.strip_suffix(".mp4")) {

@@ -24,6 +24,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 pub(crate) enum Lifetime {
     /// The next one differs.
     Newest,
+    /// It is for one viewer, and what let them see it may be used up.
+    Once,
     /// It never changes; nobody asks for it after this many seconds.
     Fixed(u64),
 }
@@ -31,6 +33,7 @@ pub(crate) enum Lifetime {
 pub(crate) fn playlist(text: Bytes, lifetime: Lifetime) -> Response {
     let cache = match lifetime {
         Lifetime::Newest => REVALIDATE,
+        Lifetime::Once => NO_STORE,
         Lifetime::Fixed(seconds) => HeaderValue::from_str(&format!("public, max-age={seconds}")).unwrap_or(REVALIDATE),
     };
     let length = HeaderValue::from(text.len());
@@ -120,6 +123,17 @@ fn range(request: &HeaderMap, length: u64) -> Wanted {
             }
         }
     }
+}
+
+/// As `response`, but no cache that several viewers share may keep it: it would go on when the viewer's session has ended.
+pub(crate) fn for_one_viewer(mut response: Response) -> Response {
+    let shared = response.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok()?.strip_prefix("public,"));
+    if let Some(rest) = shared
+        && let Ok(private) = HeaderValue::from_str(&format!("private,{rest}"))
+    {
+        response.headers_mut().insert(CACHE_CONTROL, private);
+    }
+    response
 }
 
 /// A failure in a sentence, for people; players go by the status.

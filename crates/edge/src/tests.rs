@@ -1,5 +1,8 @@
 //! The router against a live stream that the test feeds.
 
+mod counting;
+mod private;
+
 use super::*;
 use axum::body::Body;
 use axum::response::Response;
@@ -36,6 +39,7 @@ impl Channels for Listed {
 struct Site {
     router: Router,
     hub: Hub,
+    viewers: Viewers,
     channel: Channel,
     private: Channel,
 }
@@ -57,31 +61,42 @@ const AVC_CONFIG: [u8; 44] = [
 
 impl Site {
     fn new() -> Self {
+        Self::with(Gate::closed())
+    }
+
+    fn with(gate: Gate) -> Self {
         let realm = Realm::default();
         let channel = Channel::new(&realm, "open", Timestamp(0));
         let private = Channel { authorized: true, ..Channel::new(&realm, "private", Timestamp(0)) };
         let hub = Hub::new(Options::default(), Arc::new(NoJournal));
         let channels = Arc::new(Listed(vec![channel.clone(), private.clone()]));
-        Site { router: router(State { hub: hub.clone(), channels, realm }), hub, channel, private }
+        let viewers = Viewers::new(viewers::VIEWS_MAX);
+        let state = State { gate, viewers: viewers.clone(), ..State::new(hub.clone(), channels, realm) };
+        Site { router: router(state), hub, viewers, channel, private }
     }
 
     /// On air with its first playlist.
     async fn live() -> (Self, Feed) {
         let site = Site::new();
-        let publish = Publish::new(site.channel.clone(), "test");
-        let publisher = site.hub.publish(publish).await.unwrap();
+        let feed = site.on_air(&site.channel).await;
+        (site, feed)
+    }
+
+    /// Begins a stream on a channel.
+    async fn on_air(&self, channel: &Channel) -> Feed {
+        let publisher = self.hub.publish(Publish::new(channel.clone(), "test")).await.unwrap();
         publisher.send(Input::Track(track())).await.unwrap();
         let mut feed = Feed { publisher, pictures: 0 };
         // Two segments and a little, so that there is one to learn from and one that is whole.
         feed.send(2 * PICTURES_A_KEYFRAME + 10).await;
         let mut waited = 0;
-        while site.hub.stream(&site.channel.id).is_none_or(|stream| stream.snapshot().segment(1).is_none()) {
+        while self.hub.stream(&channel.id).is_none_or(|stream| stream.snapshot().segment(1).is_none()) {
             waited += 1;
             assert!(waited < 10_000, "the stream starts");
             tokio::task::yield_now().await;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        (site, feed)
+        feed
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -206,7 +221,7 @@ async fn an_offline_or_unknown_channel_is_a_404_with_ivs_words() {
 }
 
 #[tokio::test]
-async fn a_private_channel_is_a_403_until_there_are_tokens() {
+async fn a_private_channel_is_a_403_without_a_token() {
     let site = Site::new();
     let response = site.get(&Site::master(&site.private)).await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
@@ -226,7 +241,9 @@ async fn every_address_in_the_playlists_is_there() {
     );
     let master = text(response).await;
     let media = master.lines().find(|line| line.starts_with("/media/")).expect("an absolute path").to_owned();
-    assert_eq!(media, site.file("media.m3u8"));
+    let (address, session) = media.split_once("?v=").expect("a session to count by");
+    assert_eq!(address, site.file("media.m3u8"));
+    assert!(session.len() >= 50, "{session}");
     let response = site.get(&media).await;
     assert_eq!(
         head(&response),

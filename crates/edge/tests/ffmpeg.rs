@@ -61,7 +61,7 @@ async fn a_viewer_gets_every_picture_that_was_published() {
     let mut servers = JoinSet::new();
     let directory = Arc::clone(&site) as Arc<dyn Directory>;
     servers.spawn(serve_rtmp(rtmp, directory, hub.clone(), Limits::default(), CancellationToken::new()));
-    let state = State { hub: hub.clone(), channels: Arc::clone(&site) as Arc<dyn Channels>, realm: Realm::default() };
+    let state = State::new(hub.clone(), Arc::clone(&site) as Arc<dyn Channels>, Realm::default());
     servers.spawn(async move { axum::serve(web, router(state)).await.unwrap() });
     let id = &site.0.id;
     let master = format!("http://{watch_at}/api/video/v1/us-east-1.000000000000.channel.{id}.m3u8");

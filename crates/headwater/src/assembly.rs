@@ -180,10 +180,14 @@ impl Server {
         let api_router = headwater_gateway::router(gateway);
         tasks.spawn(http_server::serve(listeners.api, api_router, doors.clone(), drain));
 
+        let viewers = headwater_edge::Viewers::new(config.views_max);
+        tasks.spawn(viewers.clone().run(hub.clone(), work.clone()));
         let playback = headwater_edge::router(headwater_edge::State {
             hub: hub.clone(),
             channels: Arc::new(Channels(control.clone())),
             realm,
+            gate: headwater_edge::Gate::closed(),
+            viewers,
         });
         let web_router = web(&control, playback, headwater_interact::router(interact.clone()), sites);
         tasks.spawn(http_server::serve(listeners.web, web_router.clone(), doors.clone(), drain));

@@ -47,6 +47,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("ladder.confine", "on", "whether encoders are shut off from files, network and privileges: on, off"),
     setting("ladder.user", "65534:65534", "user and group, by number, of encoders if the server is root; empty: root"),
     setting("ladder.ffmpeg", "ffmpeg", "the ffmpeg program that encodes; a bare name is looked for in PATH"),
+    setting(
+        "playback.views_max",
+        "15000",
+        "viewers at once, of all channels; further ones are answered with 429; 1-100000",
+    ),
     setting("functions.python", "", "Python interpreter; default: the one in the data folder, else python3"),
     setting("functions.node", "", "Node.js interpreter; default: node"),
     setting("functions.retry_delays_s", "60,120", "waits before the tries of a failed asynchronous invocation"),
@@ -317,6 +322,8 @@ pub struct Config {
     pub reconnect_window: Duration,
     /// How the renditions of a channel are made.
     pub ladder: headwater_live::ladder::Options,
+    /// Viewers at once.
+    pub views_max: usize,
     /// Python interpreter, if it was given.
     pub python: Option<PathBuf>,
     /// Node.js interpreter, if it was given.
@@ -395,6 +402,9 @@ impl Config {
                 ffmpeg: layers.parse("ladder.ffmpeg", "a program", |v| (!v.is_empty()).then(|| PathBuf::from(v)))?,
                 ..Default::default()
             },
+            views_max: layers.parse("playback.views_max", "a number, 1-100000", |v| {
+                v.parse().ok().filter(|max| (1..=headwater_edge::viewers::REMEMBERED_MAX).contains(max))
+            })?,
             python: path("functions.python")?,
             node: path("functions.node")?,
             retry_delays: layers.parse("functions.retry_delays_s", "two numbers, such as 60,120", |v| {

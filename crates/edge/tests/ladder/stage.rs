@@ -46,7 +46,7 @@ impl Stage {
             serving.await;
         });
         let channels = Arc::clone(&site) as Arc<dyn Channels>;
-        let state = State { hub: hub.clone(), channels, realm: Realm::default() };
+        let state = State::new(hub.clone(), channels, Realm::default());
         servers.spawn(async move { axum::serve(web, router(state)).await.unwrap() });
         let channel_id = site.0.id.clone();
         Stage {
