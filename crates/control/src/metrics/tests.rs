@@ -26,7 +26,7 @@ fn a_period_tells_of_its_own_seconds() {
     }
     let (points, unit) = metrics.read(bitrate("abc"), None, NOW, NOW + 120, period(60));
     assert_eq!(unit.as_deref(), Some("Bits/Second"));
-    let told: Vec<(i64, Option<f64>, Option<f64>, Option<f64>, Option<f64>)> = points
+    let told: Vec<_> = points
         .iter()
         .map(|point| {
             let of = |statistic| point.statistic(statistic);

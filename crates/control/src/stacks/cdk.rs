@@ -10,9 +10,9 @@ pub struct MetadataProvider {
     schema: Schema,
 }
 
-impl MetadataProvider {
-    /// Needs no control: there is nothing to make.
-    pub fn new() -> Self {
+/// Needs no control: there is nothing to make.
+impl Default for MetadataProvider {
+    fn default() -> Self {
         let schema = Schema::new("AWS::CDK::Metadata").property(Property::new("Analytics", Kind::Text));
         MetadataProvider { schema }
     }
@@ -29,7 +29,7 @@ impl Provider for MetadataProvider {
     }
 
     async fn update(&self, request: Request, current: Current) -> Result<Updated, ProviderError> {
-        Ok(Updated::InPlace(made(&current.physical_id.unwrap_or(request.proposal), &[])))
+        Ok(Updated::InPlace(made(current.physical_id.unwrap_or(request.proposal), &[])))
     }
 
     async fn delete(&self, _: Request, _: Current) -> Result<(), ProviderError> {

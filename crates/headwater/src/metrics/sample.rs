@@ -63,7 +63,7 @@ impl Sampler {
         sources.rates.replace(rates);
         // After a long pause the clock has jumped or the machine slept: what passed then was not watched.
         let passed_s = second - *self.coarse_before_s.get_or_insert(second);
-        if passed_s >= COARSE_S || passed_s < 0 {
+        if !(0..COARSE_S).contains(&passed_s) {
             note_streams(sources, second, passed_s.clamp(0, 2 * COARSE_S));
             self.coarse_before_s = Some(second);
         }
