@@ -53,7 +53,7 @@ pub fn registry(control: &Control) -> Registry {
         .with(s3::BucketProvider::new(control))
         .with(s3::BucketPolicyProvider::new(control))
         .with(logs::LogGroupProvider::new(control))
-        .with(cdk::MetadataProvider::new())
+        .with(cdk::MetadataProvider::default())
         .with(custom::CustomProvider::new(control, "AWS::CloudFormation::CustomResource"))
         .with_prefix("Custom::", custom::CustomProvider::new(control, "Custom::*"))
         .with(live::SiteProvider::new(control))
