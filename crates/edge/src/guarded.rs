@@ -60,7 +60,6 @@ pub(crate) fn refused(refusal: &Refusal) -> Response {
 /// Whoever may not see a rendition in the multivariant playlist does not get it by its name either.
 fn is_small_enough(stream: &LiveStream, rendition: &str, pass: &Pass) -> bool {
     let Some(class) = pass.maximum_resolution else { return true };
-    let Some(watch) = stream.rendition(rendition) else { return true };
-    let size = watch.borrow().video().and_then(|track| track.config.dimensions());
+    let size = stream.facts(rendition).and_then(|facts| facts.size);
     size.is_none_or(|(width, height)| playback::is_within(class, width, height))
 }

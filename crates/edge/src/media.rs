@@ -7,7 +7,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use headwater_hls::snapshot::ADVANCE_PARTS_MAX;
 use headwater_hls::{Position, Snapshot};
-use headwater_live::LiveStream;
+use headwater_live::{Asked, LiveStream};
 use headwater_model::playback::Refusal;
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
@@ -47,8 +47,14 @@ pub(crate) async fn answer(
     let Some(resource) = Resource::parse(file) else {
         return not_found("there is no such file");
     };
-    let Some(watch) = stream.rendition(rendition) else {
-        return not_found("there is no such rendition");
+    let watch = match stream.rendition(rendition) {
+        Some(Asked::Made(watch)) => watch,
+        Some(Asked::Asleep(_)) if resource == Resource::Playlist => {
+            return playlist::when_made(shared, stream, rendition, query).await;
+        }
+        // What it had before may still be fetched.
+        Some(Asked::Asleep(Some(watch)) | Asked::Gone(Some(watch))) => watch,
+        Some(Asked::Asleep(None) | Asked::Gone(None)) | None => return not_found("there is no such rendition"),
     };
     match resource {
         Resource::Playlist => playlist::media(shared, stream, watch, query).await,

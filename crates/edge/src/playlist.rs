@@ -9,9 +9,9 @@ use crate::wait::{self, GivenUp, Look, Snapshots};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
-use headwater_hls::playlist::{AUDIO_ONLY, Variant};
+use headwater_hls::playlist::{AUDIO_ONLY, Facts, Variant};
 use headwater_hls::{Delta, Position, Reach, Snapshot, playlist};
-use headwater_live::LiveStream;
+use headwater_live::{LiveStream, Rendition, RenditionState};
 use headwater_model::ivs::MaximumResolution;
 use headwater_model::playback::{self, Refusal};
 use http::header::ORIGIN;
@@ -113,8 +113,7 @@ enum Addresses {
 }
 
 impl Addresses {
-    fn of(&self, snapshot: &Snapshot) -> String {
-        let (epoch, rendition) = (snapshot.epoch(), snapshot.rendition());
+    fn of(&self, epoch: &str, rendition: &str) -> String {
         match self {
             Addresses::Plain => format!("/media/{epoch}/{rendition}/media.m3u8"),
             Addresses::Counted(session) => format!("/media/{epoch}/{rendition}/media.m3u8?{SESSION}={session}"),
@@ -144,7 +143,8 @@ async fn wait_for_sound_alone(stream: &LiveStream) {
     }
     stream.want_sound_alone();
     let mut offers = stream.offers();
-    let there = offers.wait_for(|offer| offer.renditions.iter().any(|rendition| rendition.name == AUDIO_ONLY));
+    let made = |rendition: &Rendition| rendition.name == AUDIO_ONLY && rendition.state != RenditionState::Waking;
+    let there = offers.wait_for(|offer| offer.renditions.iter().any(made));
     // Without it the answer is the others: an encoder that stands still is no reason to fail.
     let _ = tokio::time::timeout(SOUND_ALONE_WAIT, there).await;
 }
@@ -154,32 +154,31 @@ async fn wait_for_sound_alone(stream: &LiveStream) {
 fn variants(stream: &LiveStream, listing: &Listing) -> Option<String> {
     let offer = stream.offer();
     let source = stream.snapshot();
-    let mut listed: Vec<(Arc<Snapshot>, String)> = Vec::with_capacity(offer.renditions.len() + 1);
+    let own = || (Facts::from(&*source), source.rendition().to_owned(), playlist::group(&source));
+    let mut listed: Vec<(Facts, String, String)> = Vec::with_capacity(offer.renditions.len() + 1);
     if offer.source {
-        listed.push((Arc::clone(&source), playlist::group(&source)));
+        listed.push(own());
     }
-    for rendition in offer.renditions.iter().filter(|rendition| rendition.offered) {
+    for rendition in offer.renditions.iter().filter(|rendition| rendition.offered()) {
         let without_pictures = rendition.name == AUDIO_ONLY;
         if !without_pictures || offer.sound_alone_by_type || listing.sound_alone == SoundAlone::Asked {
-            listed.push((rendition.watch.borrow().clone(), rendition.name.clone()));
+            listed.push((rendition.facts(), rendition.name.clone(), rendition.name.clone()));
         }
     }
     if listed.is_empty() {
-        listed.push((Arc::clone(&source), playlist::group(&source)));
+        listed.push(own());
     }
     if let Some(class) = listing.class {
-        listed.retain(|(snapshot, _)| {
-            let size = snapshot.video().and_then(|track| track.config.dimensions());
-            size.is_none_or(|(width, height)| playback::is_within(class, width, height))
-        });
+        listed.retain(|(facts, ..)| facts.size.is_none_or(|(width, height)| playback::is_within(class, width, height)));
     }
-    let uris: Vec<String> = listed.iter().map(|(snapshot, _)| listing.addresses.of(snapshot)).collect();
+    let uris: Vec<String> =
+        listed.iter().map(|(_, rendition, _)| listing.addresses.of(&stream.epoch, rendition)).collect();
     match (&listed[..], &uris[..]) {
         ([], _) => None,
-        ([(only, _)], [uri]) => Some(playlist::multivariant(only, uri)),
+        ([(only, ..)], [uri]) => Some(playlist::multivariant(only, uri)),
         _ => {
             let variants: Vec<Variant<'_>> =
-                listed.iter().zip(&uris).map(|((snapshot, group), uri)| Variant { snapshot, uri, group }).collect();
+                listed.iter().zip(&uris).map(|((facts, _, group), uri)| Variant { facts, uri, group }).collect();
             Some(playlist::ladder(&variants))
         }
     }
@@ -191,6 +190,19 @@ fn channel_id<'a>(shared: &Shared, name: &'a str) -> Option<&'a str> {
     let rest = rest.strip_prefix(shared.realm.region.as_str())?.strip_prefix('.')?;
     let rest = rest.strip_prefix(shared.realm.account.as_str())?;
     rest.strip_prefix(".channel.")
+}
+
+/// [`media`] of a rendition that sleeps: the request wakes it, and waits for its first pictures as long as for a part.
+pub(crate) async fn when_made(shared: &Shared, stream: &Arc<LiveStream>, rendition: &str, query: &str) -> Response {
+    if let Err(error) = Directives::parse(query) {
+        return respond::failure(StatusCode::BAD_REQUEST, &error.to_string());
+    }
+    let target_duration_s = stream.snapshot().target_duration_s();
+    match wait::within(target_duration_s, &shared.waiting, stream.made(rendition)).await {
+        Ok(Some(watch)) => media(shared, stream, watch, query).await,
+        Ok(None) => respond::failure(StatusCode::NOT_FOUND, "the rendition is not made"),
+        Err(given_up) => respond_given_up(given_up),
+    }
 }
 
 /// `GET /media/{epoch}/{rendition}/media.m3u8`.

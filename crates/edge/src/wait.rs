@@ -58,6 +58,20 @@ pub(crate) enum GivenUp {
     Gone,
 }
 
+/// Waits for something else as long as for a part of a stream with that target duration.
+pub(crate) async fn within<T>(
+    target_duration_s: i64,
+    room: &Room,
+    awaited: impl Future<Output = T>,
+) -> Result<T, GivenUp> {
+    let _place = room.enter().ok_or(GivenUp::Full)?;
+    timeout(time_max(target_duration_s), awaited).await.map_err(|_| GivenUp::Late)
+}
+
+fn time_max(target_duration_s: i64) -> Duration {
+    Duration::from_secs(TARGET_DURATIONS_MAX * u64::try_from(target_duration_s).unwrap_or(1).max(1))
+}
+
 /// Looks at the newest snapshot, then at each that follows, until there is an answer.
 ///
 /// While it waits it holds a receiver and a timer, nothing of the stream.
@@ -71,9 +85,9 @@ pub(crate) async fn for_answer<T>(
         return Ok(answer);
     }
     let _place = room.enter().ok_or(GivenUp::Full)?;
-    let target_s = u64::try_from(first.target_duration_s()).unwrap_or(1).max(1);
+    let time_max = time_max(first.target_duration_s());
     drop(first);
-    let answered = timeout(Duration::from_secs(TARGET_DURATIONS_MAX * target_s), async {
+    let answered = timeout(time_max, async {
         loop {
             watch.changed().await.map_err(|_| GivenUp::Gone)?;
             let snapshot = watch.borrow_and_update().clone();

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use headwater_live::ladder::{Confiner, Encoder, User};
+use headwater_live::ladder::{Confiner, Encoder, Policy, User};
 use headwater_model::Realm;
 
 /// One setting: where it may be given and what it means.
@@ -47,6 +47,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("ladder.confine", "on", "whether encoders are shut off from files, network and privileges: on, off"),
     setting("ladder.user", "65534:65534", "user and group, by number, of encoders if the server is root; empty: root"),
     setting("ladder.ffmpeg", "ffmpeg", "the ffmpeg program that encodes; a bare name is looked for in PATH"),
+    setting("ladder.on_demand", "true", "renditions that nobody watches are not encoded: true, false"),
     setting(
         "playback.views_max",
         "15000",
@@ -399,6 +400,11 @@ impl Config {
                     _ => None,
                 })?,
                 confiner: confiner(layers)?,
+                demand: layers.parse("ladder.on_demand", "true or false", |v| match v {
+                    "true" => Some(Policy::OnDemand),
+                    "false" => Some(Policy::Always),
+                    _ => None,
+                })?,
                 ffmpeg: layers.parse("ladder.ffmpeg", "a program", |v| (!v.is_empty()).then(|| PathBuf::from(v)))?,
                 ..Default::default()
             },

@@ -74,7 +74,7 @@ fn look(
         println!("revision {}: {finding}", snapshot.revision());
     }
     std::fs::write(folder.join("media.m3u8"), text)?;
-    std::fs::write(folder.join("index.m3u8"), playlist::multivariant(&snapshot, "media.m3u8"))?;
+    std::fs::write(folder.join("index.m3u8"), playlist::multivariant(&(&*snapshot).into(), "media.m3u8"))?;
     for (index, init) in (0..).map_while(|index| Some((index, snapshot.init(index)?))) {
         std::fs::write(folder.join(format!("init-{index}.mp4")), init)?;
     }

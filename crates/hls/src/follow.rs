@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// How far a rendition may be behind its source before what is missing becomes a gap: ten times what a sound encoder needs.
 pub const LAG_MAX_MS: i64 = 2_500;
+/// Segments whose cuts a sleeping rendition keeps, the open one included: it wakes at a keyframe that is a little in the past.
+pub const KEPT_SEGMENTS: usize = 3;
 /// Units that wait for their part, of each kind: more than [`LAG_MAX_MS`] holds at 240 pictures a second, and what comes before the source's
 /// first segment is complete. Full: the oldest leaves. Their bytes are bounded like a segment's.
 const WAITING_MAX: usize = 1_024;
@@ -45,6 +47,13 @@ pub enum Cut {
 /// The targets, which all renditions share.
 #[derive(Clone, Copy, Debug)]
 pub struct Beginning(pub(crate) Targets);
+
+impl Beginning {
+    /// EXT-X-TARGETDURATION.
+    pub fn target_duration_s(&self) -> i64 {
+        self.0.target_duration_s
+    }
+}
 
 /// Where a segment begins.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +132,13 @@ struct Waiting {
     at: i64,
 }
 
+/// Whether anybody wants a rendition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Awake,
+    Asleep,
+}
+
 /// What a segment begins with.
 struct Start {
     decodable: bool,
@@ -133,7 +149,7 @@ struct Start {
 /// Packages one further rendition.
 ///
 /// Input: [`handle_cut`](Self::handle_cut), [`handle_track`](Self::handle_track), [`handle_unit`](Self::handle_unit). Commands:
-/// [`expect_from`](Self::expect_from), [`set_siblings`](Self::set_siblings). Output: [`poll_snapshot`](Self::poll_snapshot), to be asked
+/// [`expect_from`](Self::expect_from), [`sleep`](Self::sleep), [`wake`](Self::wake), [`set_siblings`](Self::set_siblings). Output: [`poll_snapshot`](Self::poll_snapshot), to be asked
 /// after each. It is published from the first segment on that it has a keyframe for.
 ///
 /// *Units*: pictures come in the order that [`Pictures`] says, on the source's timeline, exact to a millisecond.
@@ -144,8 +160,12 @@ pub struct Follower {
     window: Option<Window>,
     siblings: Arc<[String]>,
     cuts: VecDeque<Cut>,
-    /// Ticks of the parts that wait.
+    /// Ticks of the parts that wait, and how many may.
     waiting_ticks: i64,
+    waiting_ticks_max: i64,
+    /// Segments that begin among the cuts that wait.
+    waiting_segments: usize,
+    state: State,
     configured: Tracks,
     /// The tracks of the init segment in use.
     tracks: Tracks,
@@ -182,6 +202,9 @@ impl Follower {
             siblings: Arc::default(),
             cuts: VecDeque::new(),
             waiting_ticks: 0,
+            waiting_ticks_max: LAG_MAX_MS * MS,
+            waiting_segments: 0,
+            state: State::Awake,
             configured: Tracks::default(),
             tracks: Tracks::default(),
             video: VecDeque::new(),
@@ -246,18 +269,50 @@ impl Follower {
     }
 
     /// The encoder will deliver pictures from this presentation time on (ticks of 90 kHz), with a keyframe first; `None`: it will not.
-    /// What is cut before is not waited for.
+    /// What is cut before is not waited for. A sleeping rendition expects nothing until it is woken.
     pub fn expect_from(&mut self, presentation: Option<i64>) {
+        if self.state == State::Asleep {
+            return;
+        }
         self.expected_from = presentation.unwrap_or(i64::MAX);
         self.newest_video = i64::MIN;
         self.newest_audio = i64::MIN;
         self.proceed();
     }
 
+    /// Nobody wants it: nothing is expected, and nothing is published until it is woken and has a picture again. What is cut meanwhile is kept for
+    /// [`KEPT_SEGMENTS`], then it is a gap.
+    pub fn sleep(&mut self) {
+        self.expect_from(None);
+        self.state = State::Asleep;
+        self.video.clear();
+        self.video_weight = 0;
+        self.audio.clear();
+        self.wants_keyframe = true;
+        self.began = false;
+    }
+
+    /// Somebody wants it: the encoder will deliver pictures from this presentation time on, which may be a little in the past, and then catches up.
+    pub fn wake(&mut self, presentation: i64) {
+        if self.state == State::Awake {
+            return;
+        }
+        self.state = State::Awake;
+        self.waiting_ticks_max = self.waiting_ticks + LAG_MAX_MS * MS;
+        self.expect_from(Some(presentation));
+    }
+
+    /// Whether it has had a picture, or sound if it has no pictures, since it was woken.
+    pub fn began(&self) -> bool {
+        self.began
+    }
+
     /// What the source's packager told.
     pub fn handle_cut(&mut self, cut: Cut) {
-        if let Cut::Part(part) = &cut {
-            self.waiting_ticks += part.end - part.start;
+        match &cut {
+            Cut::Part(part) => self.waiting_ticks += part.end - part.start,
+            Cut::Open(_) => self.waiting_segments += 1,
+            Cut::Begin(_) | Cut::Close | Cut::End => {}
         }
         self.cuts.push_back(cut);
         self.proceed();
@@ -273,6 +328,9 @@ impl Follower {
 
     /// A unit of the encoder, on the source's timeline.
     pub fn handle_unit(&mut self, unit: AccessUnit) {
+        if self.state == State::Asleep {
+            return;
+        }
         match unit.kind {
             TrackKind::Video => self.handle_picture(unit),
             TrackKind::Audio => self.handle_block(unit),
@@ -328,17 +386,18 @@ impl Follower {
     /// Handles the cuts whose media is there.
     fn proceed(&mut self) {
         while let Some(cut) = self.cuts.front() {
-            if let Cut::Part(part) = cut
-                && !self.is_complete(part)
-                && self.waiting_ticks <= LAG_MAX_MS * MS
-            {
+            if self.must_wait(cut) {
                 break;
             }
             match self.cuts.pop_front() {
                 Some(Cut::Begin(Beginning(targets))) => self.targets = Some(targets),
-                Some(Cut::Open(opening)) => self.opening = Some(opening),
+                Some(Cut::Open(opening)) => {
+                    self.waiting_segments -= 1;
+                    self.opening = Some(opening);
+                }
                 Some(Cut::Part(part)) => {
                     self.waiting_ticks -= part.end - part.start;
+                    self.waiting_ticks_max = self.waiting_ticks_max.min(self.waiting_ticks + LAG_MAX_MS * MS);
                     self.write(&part);
                 }
                 Some(Cut::Close) => {
@@ -359,6 +418,17 @@ impl Follower {
             {
                 self.fresh = Some(Arc::new(snapshot));
             }
+        }
+    }
+
+    /// Whether it is too early for a cut.
+    fn must_wait(&self, cut: &Cut) -> bool {
+        let over = matches!(self.cuts.back(), Some(Cut::End));
+        match (self.state, cut) {
+            (State::Asleep, Cut::Begin(_)) => false,
+            (State::Asleep, _) => self.waiting_segments <= KEPT_SEGMENTS && !over,
+            (State::Awake, Cut::Part(part)) => !self.is_complete(part) && self.waiting_ticks <= self.waiting_ticks_max,
+            (State::Awake, _) => false,
         }
     }
 

@@ -29,11 +29,42 @@ pub enum Delta {
     Skip,
 }
 
+/// What the multivariant playlist says of a rendition: read off its snapshot, or promised before there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Bits a second, the highest and on average.
+    pub bandwidth: u64,
+    /// See [`bandwidth`](Self::bandwidth).
+    pub average_bandwidth: u64,
+    /// RFC 6381's names, pictures first.
+    pub codecs: Vec<String>,
+    /// Width and height in pixels.
+    pub size: Option<(u32, u32)>,
+    /// Frames in 1000 seconds.
+    pub frame_rate_millis: Option<u32>,
+    /// Whether each segment begins with a keyframe.
+    pub independent: bool,
+}
+
+impl From<&Snapshot> for Facts {
+    fn from(snapshot: &Snapshot) -> Self {
+        let tracks = [&snapshot.video, &snapshot.audio].into_iter().flatten();
+        Facts {
+            bandwidth: snapshot.bandwidth,
+            average_bandwidth: snapshot.average_bandwidth,
+            codecs: tracks.map(|track| track.config.rfc6381()).collect(),
+            size: snapshot.video.as_ref().and_then(|track| track.config.dimensions()),
+            frame_rate_millis: snapshot.frame_rate_millis,
+            independent: snapshot.all_independent,
+        }
+    }
+}
+
 /// One rendition as the multivariant playlist lists it.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant<'a> {
-    /// Its newest snapshot.
-    pub snapshot: &'a Snapshot,
+    /// What is said of it.
+    pub facts: &'a Facts,
     /// Where its media playlist is, relative or absolute.
     pub uri: &'a str,
     /// Its group, such as `720p60`, `480p30` or `audio_only`.
@@ -54,9 +85,9 @@ pub fn group(snapshot: &Snapshot) -> String {
 }
 
 /// The multivariant playlist of one rendition; `uri` is that of its media playlist, relative or absolute.
-pub fn multivariant(snapshot: &Snapshot, uri: &str) -> String {
-    let mut out = multivariant_head([snapshot].into_iter());
-    line(&mut out, format_args!("#EXT-X-STREAM-INF:{}", stream_attributes(snapshot)));
+pub fn multivariant(facts: &Facts, uri: &str) -> String {
+    let mut out = multivariant_head([facts].into_iter());
+    line(&mut out, format_args!("#EXT-X-STREAM-INF:{}", stream_attributes(facts)));
     line(&mut out, format_args!("{uri}"));
     out
 }
@@ -64,7 +95,7 @@ pub fn multivariant(snapshot: &Snapshot, uri: &str) -> String {
 /// The multivariant playlist of a ladder, in the order given, in the shape that Amazon IVS has: an EXT-X-MEDIA of the type VIDEO before
 /// each variant. A group that was listed is left out.
 pub fn ladder(variants: &[Variant<'_>]) -> String {
-    let mut out = multivariant_head(variants.iter().map(|variant| variant.snapshot));
+    let mut out = multivariant_head(variants.iter().map(|variant| variant.facts));
     for (index, variant) in variants.iter().enumerate() {
         let group = variant.group;
         if variants[..index].iter().any(|earlier| earlier.group == group) {
@@ -78,7 +109,7 @@ pub fn ladder(variants: &[Variant<'_>]) -> String {
                 display_name(group)
             ),
         );
-        let attributes = stream_attributes(variant.snapshot);
+        let attributes = stream_attributes(variant.facts);
         line(&mut out, format_args!("#EXT-X-STREAM-INF:{attributes},VIDEO=\"{group}\""));
         line(&mut out, format_args!("{}", variant.uri));
     }
@@ -96,29 +127,27 @@ fn display_name(group: &str) -> &str {
     }
 }
 
-fn multivariant_head<'a>(mut snapshots: impl Iterator<Item = &'a Snapshot>) -> String {
+fn multivariant_head<'a>(mut listed: impl Iterator<Item = &'a Facts>) -> String {
     let mut out = String::with_capacity(512);
     out.push_str("#EXTM3U\n");
     line(&mut out, format_args!("#EXT-X-VERSION:{VERSION}"));
-    if snapshots.all(|snapshot| snapshot.all_independent) {
+    if listed.all(|facts| facts.independent) {
         out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
     out
 }
 
-fn stream_attributes(snapshot: &Snapshot) -> String {
-    let codecs: Vec<String> =
-        [&snapshot.video, &snapshot.audio].into_iter().flatten().map(|track| track.config.rfc6381()).collect();
+fn stream_attributes(facts: &Facts) -> String {
     let mut attributes = format!(
         "BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\"",
-        snapshot.bandwidth,
-        snapshot.average_bandwidth.min(snapshot.bandwidth),
-        codecs.join(","),
+        facts.bandwidth,
+        facts.average_bandwidth.min(facts.bandwidth),
+        facts.codecs.join(","),
     );
-    if let Some((width, height)) = snapshot.video.as_ref().and_then(|track| track.config.dimensions()) {
+    if let Some((width, height)) = facts.size {
         let _ = write!(attributes, ",RESOLUTION={width}x{height}");
     }
-    if let Some(millis) = snapshot.frame_rate_millis {
+    if let Some(millis) = facts.frame_rate_millis {
         let _ = write!(attributes, ",FRAME-RATE={}.{:03}", millis / 1_000, millis % 1_000);
     }
     attributes

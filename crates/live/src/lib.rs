@@ -18,6 +18,7 @@
 
 pub mod audience;
 pub mod counters;
+mod demand;
 pub mod doctor;
 pub mod hub;
 pub mod journal;
@@ -40,5 +41,5 @@ pub use hub::{CueError, Drained, Hub, NotBroadcasting, Options, Publish, Publish
 pub use journal::{Journal, JournalError, SessionEvent, SessionEventKind};
 pub use publisher::{CutReason, Ending, Input, Publisher, Superseded};
 pub use session::{RECONNECT_WINDOW_S_MAX, RECONNECT_WINDOW_TAG, STARVATION_AFTER};
-pub use stream::{LadderState, LiveStream, Offer, Rendition};
+pub use stream::{Asked, LadderState, LiveStream, Offer, Rendition, RenditionState};
 pub use takeover::{Claim, TakeoverRefusal};

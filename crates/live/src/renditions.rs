@@ -1,56 +1,94 @@
-//! A session's further renditions: which there are, their packagers, and what others see of them.
+//! A session's further renditions: which there are, who wants them, their packagers, and what others see of them.
 
 mod sent;
 
+use crate::demand::Demand;
 use crate::ladder::plan::{self, Audio, Passthrough, Plan, Source, TopOfStandard};
-use crate::ladder::{self, Encoder, Ladder, Made};
-use crate::stream::{LadderState, LiveStream, Offer, Rendition};
+use crate::ladder::{self, Begin, Encoder, Ladder, Made, Policy, Relay, Start, Told, Which, promise};
+use crate::stream::{LadderState, LiveStream, Offer, Rendition, RenditionState};
 use headwater_hls::follow::{Follower, Options, Pictures, Sound};
+use headwater_hls::playlist::Facts;
 use headwater_hls::{Cut, Packager, Snapshot, playlist};
 use headwater_media::{AccessUnit, Keyframe, StreamMetadata, Track, TrackKind};
 use headwater_model::ivs::Channel;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// Bits a second that a source's sound is taken for until it is measured.
 const SOUND_BITS: u64 = 128_000;
 /// Renditions of a session, over all changes of its source. Full: no more are made.
 const RENDITIONS_MAX: usize = 16;
-
 /// Segments whose cuts are remembered: as many as a window of two-second segments has.
 const RECENT_SEGMENTS: usize = 9;
+/// Target durations that a rendition is wanted for after a request, at least: a player asks again each target duration, a request may be held
+/// for three.
+const LINGER_TARGETS: u64 = 4;
+/// How long a rendition that was shed is not offered. Then it may be woken, and tried, again.
+const SHED_FOR: Duration = Duration::from_secs(120);
 
-#[derive(Debug)]
+/// One further rendition.
 struct Slot {
     follower: Follower,
     /// Made with the first snapshot.
     sender: Option<Arc<watch::Sender<Arc<Snapshot>>>>,
-    /// Whether it is made at present.
-    made: bool,
+    origin: Origin,
+    awake: bool,
+    demand: Arc<Demand>,
+    promise: Arc<Facts>,
+    /// What others were told.
+    told: Option<RenditionState>,
+}
+
+/// What a rendition is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The encoder's output at this place of the plan.
+    Encoder(usize),
+    /// The source's sound.
+    Source,
+    /// A further track of the publisher.
+    Sent,
+    /// Nothing any more.
+    Nothing,
+}
+
+/// What the session waits for.
+pub(crate) enum Event {
+    /// An encoder made something.
+    Made(Which, Made),
+    /// Somebody wants a rendition that sleeps.
+    Wanted,
 }
 
 /// A session's further renditions. Its source is packaged by the session.
 pub(crate) struct Renditions {
     options: ladder::Options,
+    start: Start,
     channel: Channel,
     epoch: String,
     source_name: &'static str,
-    ladder: Option<Ladder>,
+    /// From the plan on, unless nothing is to be made.
+    relay: Option<Relay>,
     /// What the plan was made for.
     planned_for: Option<Source>,
     source_offered: Passthrough,
     slots: Vec<Slot>,
-    /// The slot of each rendition of the plan.
-    of_plan: Vec<usize>,
+    /// Rung by whoever wants a rendition that sleeps.
+    bell: Arc<Notify>,
+    linger: Duration,
+    /// Why there will be nothing, or that nothing is needed.
+    settled: Option<LadderState>,
+    /// How many of the plan are shed, and since when.
+    shed: Option<(usize, Instant)>,
     state: LadderState,
     encoder_note: Option<String>,
     /// Further tracks of the publisher.
     sent: Vec<sent::Sent>,
-    /// What the state is again when a publisher comes that sends none.
-    before_sent: LadderState,
-    /// How many of the plan are shed.
-    shed: usize,
+    /// What is settled again when a publisher comes that sends none.
+    before_sent: Option<LadderState>,
     gaps: u64,
     changed: bool,
     /// What the source's packager told first, and the cuts of its newest segments: a follower that comes later needs them too.
@@ -61,24 +99,30 @@ pub(crate) struct Renditions {
 
 impl Renditions {
     pub(crate) fn new(options: ladder::Options, channel: &Channel, epoch: &str, source_name: &'static str) -> Self {
-        let state = if options.encoder == Encoder::Off { LadderState::Off } else { LadderState::Waiting };
+        Self::with(Arc::new(Ladder::start), options, channel, epoch, source_name)
+    }
+
+    fn with(start: Start, options: ladder::Options, channel: &Channel, epoch: &str, source_name: &'static str) -> Self {
         Renditions {
+            settled: (options.encoder == Encoder::Off).then_some(LadderState::Off),
+            linger: options.linger,
             options,
+            start,
             channel: channel.clone(),
             epoch: epoch.to_owned(),
             source_name,
-            ladder: None,
+            relay: None,
             planned_for: None,
             source_offered: Passthrough::Top,
             slots: Vec::new(),
-            of_plan: Vec::new(),
-            before_sent: state.clone(),
-            state,
+            bell: Arc::default(),
+            shed: None,
+            state: LadderState::Waiting,
             encoder_note: None,
             sent: Vec::new(),
-            shed: 0,
+            before_sent: None,
             gaps: 0,
-            changed: false,
+            changed: true,
             beginning: None,
             recent: VecDeque::new(),
             recent_segments: 0,
@@ -87,8 +131,8 @@ impl Renditions {
 
     /// A track of the source.
     pub(crate) fn track(&mut self, track: &Track) {
-        if let Some(ladder) = &mut self.ladder {
-            ladder.track(track.clone());
+        if let Some(relay) = &mut self.relay {
+            relay.track(track);
         }
     }
 
@@ -102,16 +146,18 @@ impl Renditions {
     ) {
         if unit.kind == TrackKind::Video && unit.keyframe == Keyframe::Yes {
             self.look_for_silent(unit.dts);
-            if self.state.may_change() {
+            if !matches!(self.settled, Some(LadderState::Off | LadderState::Sent | LadderState::Unavailable(_))) {
                 self.plan(tracks, metadata, packager);
             }
+            self.forgive();
+            self.arrange(Begin::Here(unit.pts));
         }
-        if let Some(ladder) = &mut self.ladder {
-            ladder.unit(unit.clone());
+        if let Some(relay) = &mut self.relay {
+            relay.unit(unit);
         }
     }
 
-    /// Makes or changes the ladder when the source is known.
+    /// Makes or changes the plan when the source is known.
     fn plan(&mut self, tracks: &[Option<Track>; 2], metadata: &StreamMetadata, packager: &mut Packager) {
         let [Some(video), sound] = tracks else { return };
         let said = metadata.width.zip(metadata.height);
@@ -124,66 +170,84 @@ impl Renditions {
         }
         self.planned_for = Some(source);
         let plan = plan::plan(self.channel.channel_type, &self.channel.preset, TopOfStandard::default(), &source);
-        self.ladder = None;
-        self.shed = 0;
-        for slot in self.slots.iter_mut().filter(|slot| slot.follower.rendition() != playlist::AUDIO_ONLY) {
-            slot.made = false;
-            slot.follower.expect_from(None);
-        }
+        self.relay = None;
+        self.shed = None;
         self.changed = true;
+        for slot in self.slots.iter_mut().filter(|slot| slot.origin != Origin::Source) {
+            // What goes on under its name is watched by the same viewers.
+            let stays = plan.renditions.iter().any(|rendition| rendition.name == slot.follower.rendition());
+            if stays && slot.awake && slot.origin != Origin::Sent {
+                slot.follower.expect_from(None);
+            } else {
+                slot.rest();
+            }
+        }
         self.source_offered = plan.source;
         if plan.renditions.is_empty() {
-            self.state = LadderState::NotNeeded;
+            self.settled = Some(LadderState::NotNeeded);
             return;
         }
+        if !ladder::is_there(&self.options.ffmpeg) {
+            return self.give_up(format!("{} is not there", self.options.ffmpeg.display()));
+        }
+        self.settled = None;
         tracing::info!(
             renditions = %plan.renditions.iter().map(|rendition| rendition.name.as_str()).collect::<Vec<_>>().join(" "),
             "ladder is planned"
         );
-        self.follow(&plan, packager);
-        let mut ladder = Ladder::start(self.options.clone(), plan, frame_rate_millis);
-        tracks.iter().flatten().for_each(|track| ladder.track(track.clone()));
-        self.ladder = Some(ladder);
-        self.state = LadderState::Waiting;
+        self.follow(&plan, sound.as_ref(), packager);
+        let mut relay = Relay::new(self.options.clone(), Arc::clone(&self.start), plan, frame_rate_millis);
+        tracks.iter().flatten().for_each(|track| relay.track(track));
+        self.relay = Some(relay);
     }
 
-    /// A packager for each rendition of the plan.
-    fn follow(&mut self, plan: &Plan, packager: &mut Packager) {
-        self.of_plan.clear();
-        for rendition in &plan.renditions {
+    /// A packager for each rendition of the plan. Those that come sleep until [`arrange`](Self::arrange) finds who is wanted.
+    fn follow(&mut self, plan: &Plan, source_sound: Option<&Track>, packager: &mut Packager) {
+        for (place, rendition) in plan.renditions.iter().enumerate() {
             let sound = match rendition.audio {
-                Audio::Encoded(bits) => (Sound::Encoded, u64::from(bits)),
-                Audio::Source => (Sound::Source, SOUND_BITS),
-                Audio::None => (Sound::Source, 0),
+                Audio::Encoded(_) => Sound::Encoded,
+                Audio::Source | Audio::None => Sound::Source,
             };
             let pictures = if rendition.size.is_some() { Pictures::Encoded } else { Pictures::None };
-            let rate = (u64::from(rendition.video_bitrate), Some(rendition.frame_rate_millis));
-            let index = self.slot(&rendition.name, pictures, sound, rate);
-            self.slots[index].follower.set_sound(sound.0);
-            self.slots[index].made = true;
-            self.of_plan.push(index);
+            let facts = promise(rendition, source_sound, SOUND_BITS);
+            let index = self.slot(&rendition.name, pictures, sound, facts);
+            let slot = &mut self.slots[index];
+            slot.follower.set_pictures(pictures);
+            slot.follower.set_sound(sound);
+            if !slot.awake {
+                slot.follower.sleep();
+            }
+            slot.origin = Origin::Encoder(place);
         }
         self.report(packager);
     }
 
-    /// The rendition of that name, made if there is none. Rates are in bits a second, and in frames in 1000 seconds.
-    fn slot(&mut self, name: &str, pictures: Pictures, sound: (Sound, u64), video: (u64, Option<u32>)) -> usize {
-        let (video_bits, frame_rate_millis_max) = video;
+    /// The rendition of that name, made if there is none.
+    fn slot(&mut self, name: &str, pictures: Pictures, sound: Sound, facts: Facts) -> usize {
         if let Some(index) = self.slots.iter().position(|slot| slot.follower.rendition() == name) {
+            self.slots[index].promise = Arc::new(facts);
             return index;
         }
         let mut follower = Follower::new(Options {
             epoch: self.epoch.clone(),
             rendition: name.to_owned(),
             pictures,
-            sound: sound.0,
-            bandwidth: video_bits + sound.1,
-            frame_rate_millis_max,
+            sound,
+            bandwidth: facts.bandwidth,
+            frame_rate_millis_max: facts.frame_rate_millis,
         });
         for cut in self.beginning.iter().chain(&self.recent) {
             follower.handle_cut(cut.clone());
         }
-        self.slots.push(Slot { follower, sender: None, made: true });
+        self.slots.push(Slot {
+            follower,
+            sender: None,
+            origin: Origin::Source,
+            awake: false,
+            demand: Arc::new(Demand::new(Arc::clone(&self.bell))),
+            promise: Arc::new(facts),
+            told: None,
+        });
         self.slots.len() - 1
     }
 
@@ -200,17 +264,84 @@ impl Renditions {
         }
     }
 
+    /// Puts to sleep what nobody wants, at a keyframe, and wakes what somebody wants.
+    fn arrange(&mut self, begin: Begin) {
+        let Some(relay) = &mut self.relay else { return };
+        let shed = self.shed.map_or(0, |(count, _)| count);
+        let always = self.options.demand == Policy::Always;
+        let (mut places, mut woken) = (Vec::new(), Vec::new());
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let Origin::Encoder(place) = slot.origin else { continue };
+            let wanted = always || slot.demand.is_wanted(self.linger);
+            let at_keyframe = matches!(begin, Begin::Here(_));
+            if slot.awake && !wanted && at_keyframe && slot.demand.try_sleep(self.linger) {
+                tracing::debug!(rendition = slot.follower.rendition(), "nobody watches; it is not made");
+                slot.awake = false;
+                slot.follower.sleep();
+            }
+            if place < shed {
+                continue;
+            }
+            if !slot.awake && wanted {
+                woken.push(index);
+            }
+            if slot.awake || wanted {
+                places.push(place);
+            }
+        }
+        let present = relay.places().iter().filter(|&&place| place >= shed);
+        if relay.is_busy() || present.eq(&places) {
+            return;
+        }
+        let begin = match begin {
+            Begin::Here(_) if !woken.is_empty() && relay.keeps_something() => Begin::Kept,
+            begin => begin,
+        };
+        let from = relay.make(places, begin);
+        for index in woken {
+            let slot = &mut self.slots[index];
+            tracing::debug!(rendition = slot.follower.rendition(), "somebody watches; it is made");
+            slot.awake = true;
+            slot.demand.wake();
+            slot.follower.wake(from.unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Offers again what was shed, when nobody has watched it for a while.
+    fn forgive(&mut self) {
+        let Some((count, since)) = self.shed else { return };
+        let watched = (0..count).any(|place| self.at(place).is_some());
+        if !watched && since.elapsed() >= SHED_FOR {
+            self.shed = None;
+            self.changed = true;
+        }
+    }
+
     /// Hands the source's cuts on. Someone may have asked for the sound alone.
     pub(crate) fn tell(&mut self, packager: &mut Packager, live: Option<&LiveStream>) {
         let asked = live.is_some_and(LiveStream::sound_alone_is_wanted)
             && self.slots.len() < RENDITIONS_MAX
             && !self.slots.iter().any(|slot| slot.follower.rendition() == playlist::AUDIO_ONLY);
-        if asked {
-            self.slot(playlist::AUDIO_ONLY, Pictures::None, (Sound::Source, SOUND_BITS), (0, None));
+        if let (true, Some(live)) = (asked, live) {
+            let sound = live.snapshot().audio().map(|track| track.config.rfc6381());
+            let facts = Facts {
+                bandwidth: SOUND_BITS,
+                average_bandwidth: SOUND_BITS,
+                codecs: sound.into_iter().collect(),
+                size: None,
+                frame_rate_millis: None,
+                independent: true,
+            };
+            let index = self.slot(playlist::AUDIO_ONLY, Pictures::None, Sound::Source, facts);
+            self.slots[index].awake = true;
             self.report(packager);
             self.changed = true;
         }
         while let Some(cut) = packager.poll_cut() {
+            if let (Cut::Begin(beginning), None) = (&cut, &self.beginning) {
+                let targets = u64::try_from(beginning.target_duration_s()).unwrap_or(1) * LINGER_TARGETS;
+                self.linger = self.linger.max(Duration::from_secs(targets));
+            }
             self.remember(&cut);
             for slot in &mut self.slots {
                 slot.follower.handle_cut(cut.clone());
@@ -235,25 +366,47 @@ impl Renditions {
         }
     }
 
-    /// What the encoder made next; never resolves without one. Cancel-safe.
-    pub(crate) async fn made(&mut self) -> Made {
-        let made = match &mut self.ladder {
-            Some(ladder) => ladder.made().await,
-            None => std::future::pending().await,
-        };
-        made.unwrap_or_else(|| Made::Unavailable("the ladder failed".into()))
+    /// What an encoder or a viewer does next; never resolves without a ladder. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Event {
+        let Some(relay) = &mut self.relay else { return std::future::pending().await };
+        tokio::select! {
+            (which, made) = relay.made() => Event::Made(which, made),
+            () = self.bell.notified() => Event::Wanted,
+        }
     }
 
-    pub(crate) fn handle_made(&mut self, made: Made) {
-        match made {
-            Made::From(presentation) => {
-                for (place, &index) in self.of_plan.iter().enumerate() {
-                    let made = place >= self.shed;
-                    self.slots[index].follower.expect_from(made.then_some(presentation));
+    pub(crate) fn handle(&mut self, event: Event) {
+        match event {
+            Event::Wanted => self.arrange(Begin::Kept),
+            Event::Made(which, made) => {
+                let Some(relay) = &mut self.relay else { return };
+                let was_busy = relay.is_busy();
+                let told = relay.handle(which, made);
+                let is_busy = relay.is_busy();
+                told.into_iter().for_each(|told| self.hear(told));
+                if was_busy && !is_busy {
+                    // What was wanted meanwhile.
+                    self.arrange(Begin::Kept);
                 }
             }
-            Made::Lost => {
-                for slot in &mut self.slots {
+        }
+    }
+
+    /// The rendition at a place of the plan, if it is to be made.
+    fn at(&mut self, place: usize) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.origin == Origin::Encoder(place) && slot.awake)
+    }
+
+    fn hear(&mut self, told: Told) {
+        match told {
+            Told::From(place, presentation) => {
+                let made = self.shed.is_none_or(|(count, _)| place >= count);
+                if let Some(slot) = self.at(place) {
+                    slot.follower.expect_from(made.then_some(presentation));
+                }
+            }
+            Told::Lost(place) => {
+                if let Some(slot) = self.at(place) {
                     slot.follower.expect_from(None);
                 }
                 let gaps = self.slots.iter().map(|slot| slot.follower.gaps()).sum();
@@ -262,50 +415,52 @@ impl Renditions {
                     self.gaps = gaps;
                 }
             }
-            Made::Track(place, track) => {
-                if let Some(&index) = self.of_plan.get(place) {
-                    self.slots[index].follower.handle_track(track);
+            Told::Track(place, track) => {
+                if let Some(slot) = self.at(place) {
+                    slot.follower.handle_track(track);
                 }
             }
-            Made::Unit(place, unit) => {
-                if let Some(&index) = self.of_plan.get(place) {
-                    self.slots[index].follower.handle_unit(unit);
+            Told::Unit(place, unit) => {
+                if let Some(slot) = self.at(place) {
+                    slot.follower.handle_unit(unit);
                 }
             }
-            Made::Shed(shed) => {
-                self.shed = shed;
-                for (place, &index) in self.of_plan.iter().enumerate() {
-                    self.slots[index].made = place >= shed;
-                }
-                self.state = if shed == 0 { LadderState::Running } else { LadderState::Shed(shed) };
+            Told::Shed(count) => {
+                self.shed = (count > 0).then(|| (count, Instant::now()));
                 self.changed = true;
+                for place in 0..count {
+                    if let Some(slot) = self.at(place) {
+                        slot.follower.expect_from(None);
+                    }
+                }
             }
-            Made::Instead(said) => {
+            Told::Instead(said) => {
                 self.encoder_note = Some(said);
                 self.changed = true;
             }
-            Made::Unavailable(reason) => {
-                tracing::error!(reason, "no ladder; the stream has its source only");
-                self.state = LadderState::Unavailable(reason);
-                self.ladder = None;
-                for &index in &self.of_plan {
-                    self.slots[index].made = false;
-                }
-                self.changed = true;
-            }
+            Told::Unavailable(reason) => self.give_up(reason),
         }
+    }
+
+    fn give_up(&mut self, reason: String) {
+        tracing::error!(reason, "no ladder; the stream has its source only");
+        self.settled = Some(LadderState::Unavailable(reason));
+        self.relay = None;
+        self.changed = true;
+        self.slots.iter_mut().filter(|slot| slot.origin != Origin::Source).for_each(Slot::rest);
     }
 
     /// The source is over: the encoder is to make what it has.
     pub(crate) fn finish(&mut self) {
-        if let Some(ladder) = &mut self.ladder {
-            ladder.finish();
+        if let Some(relay) = &mut self.relay {
+            relay.finish();
         }
     }
 
     /// What the encoder still makes after [`finish`](Self::finish); `None` when that was all. Cancel-safe.
-    pub(crate) async fn last(&mut self) -> Option<Made> {
-        self.ladder.as_mut()?.made().await
+    pub(crate) async fn last(&mut self) -> Option<Event> {
+        let (which, made) = self.relay.as_mut()?.last().await?;
+        Some(Event::Made(which, made))
     }
 
     /// All that the encoder made is there: no part waits any more.
@@ -315,53 +470,97 @@ impl Renditions {
 
     /// Nothing more will come from the encoder; what waits for it is published as it is.
     pub(crate) fn end(&mut self) {
-        self.ladder = None;
+        self.relay = None;
         self.slots.iter_mut().for_each(|slot| slot.follower.expect_from(None));
     }
 
     /// Shows what is new.
     pub(crate) fn publish(&mut self, live: &LiveStream) {
+        let shed = self.shed.map_or(0, |(count, _)| count);
         let mut changed = std::mem::take(&mut self.changed);
         for slot in &mut self.slots {
-            let Some(snapshot) = slot.follower.poll_snapshot() else { continue };
-            match &slot.sender {
-                Some(sender) => {
-                    sender.send_replace(snapshot);
-                }
-                None => {
-                    slot.sender = Some(Arc::new(watch::channel(snapshot).0));
-                    changed = true;
-                    if self.state == LadderState::Waiting {
-                        self.state = LadderState::Running;
+            if let Some(snapshot) = slot.follower.poll_snapshot() {
+                match &slot.sender {
+                    Some(sender) => {
+                        sender.send_replace(snapshot);
                     }
+                    None => slot.sender = Some(Arc::new(watch::channel(snapshot).0)),
                 }
             }
+            let state = slot.state(shed);
+            changed |= slot.told.replace(state) != Some(state);
         }
+        let state = self.state();
+        changed |= state != self.state;
+        self.state = state;
         if changed {
-            let mut renditions: Vec<Rendition> = self
-                .slots
-                .iter()
-                .filter_map(|slot| {
-                    let sender = slot.sender.clone()?;
-                    let name = slot.follower.rendition().to_owned();
-                    Some(Rendition { name, watch: sender.subscribe(), offered: slot.made, sender })
-                })
-                .collect();
-            if self.state == LadderState::Sent {
-                // Their numbers say nothing of their order.
-                let pixels = |rendition: &Rendition| {
-                    let size = rendition.watch.borrow().video().and_then(|track| track.config.dimensions());
-                    size.map_or(0, |(width, height)| u64::from(width) * u64::from(height))
-                };
-                renditions.sort_by_key(|rendition| (std::cmp::Reverse(pixels(rendition)), rendition.name.clone()));
-            }
-            let pictures =
-                renditions.iter().any(|rendition| rendition.offered && rendition.name != playlist::AUDIO_ONLY);
-            let source = self.source_offered == Passthrough::Top || !pictures;
-            let sound_alone_by_type =
-                self.of_plan.iter().any(|&index| self.slots[index].follower.rendition() == playlist::AUDIO_ONLY);
-            let encoder_note = self.encoder_note.clone();
-            live.show(Offer { source, sound_alone_by_type, renditions, ladder: self.state.clone(), encoder_note });
+            live.show(self.offer());
+        }
+    }
+
+    fn offer(&self) -> Offer {
+        let shown = self.slots.iter().map(|slot| Rendition {
+            name: slot.follower.rendition().to_owned(),
+            state: slot.told.unwrap_or(RenditionState::Gone),
+            promise: Arc::clone(&slot.promise),
+            sender: slot.sender.clone(),
+            demand: Arc::clone(&slot.demand),
+        });
+        let mut renditions: Vec<Rendition> = shown.collect();
+        if self.state == LadderState::Sent {
+            // Their numbers say nothing of their order.
+            let pixels = |one: &Rendition| one.facts().size.map_or(0, |(wide, high)| u64::from(wide) * u64::from(high));
+            renditions.sort_by_key(|one| (std::cmp::Reverse(pixels(one)), one.name.clone()));
+        }
+        let pictures = renditions.iter().any(|rendition| rendition.offered() && rendition.name != playlist::AUDIO_ONLY);
+        let source = self.source_offered == Passthrough::Top || !pictures;
+        let sound_alone_by_type = self
+            .slots
+            .iter()
+            .any(|slot| matches!(slot.origin, Origin::Encoder(_)) && slot.follower.rendition() == playlist::AUDIO_ONLY);
+        let encoder_note = self.encoder_note.clone();
+        Offer { source, sound_alone_by_type, renditions, ladder: self.state.clone(), encoder_note }
+    }
+
+    fn state(&self) -> LadderState {
+        if let Some(settled) = &self.settled {
+            return settled.clone();
+        }
+        if let Some((count, _)) = self.shed {
+            return LadderState::Shed(count);
+        }
+        let encoded = || self.slots.iter().filter(|slot| matches!(slot.origin, Origin::Encoder(_)));
+        let made = encoded().filter(|slot| slot.told == Some(RenditionState::Made)).count();
+        match (made, encoded().any(|slot| slot.awake)) {
+            (1.., _) => LadderState::Running(made),
+            (0, true) => LadderState::Waiting,
+            (0, false) if self.relay.is_some() => LadderState::Asleep,
+            (0, false) => LadderState::Waiting,
         }
     }
 }
+
+impl Slot {
+    /// It is made of nothing any more.
+    fn rest(&mut self) {
+        (self.origin, self.awake) = (Origin::Nothing, false);
+        self.demand.sleep();
+        self.follower.expect_from(None);
+    }
+
+    fn state(&self, shed: usize) -> RenditionState {
+        match self.origin {
+            Origin::Nothing => RenditionState::Gone,
+            // What it is like is known from its playlist.
+            Origin::Sent if self.sender.is_none() => RenditionState::Gone,
+            Origin::Encoder(place) if place < shed => RenditionState::Gone,
+            // At a stream's beginning there is no playlist before a segment is closed.
+            _ if self.awake && self.follower.began() && self.sender.is_some() => RenditionState::Made,
+            _ if self.awake => RenditionState::Waking,
+            _ => RenditionState::Asleep,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

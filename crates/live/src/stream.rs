@@ -2,17 +2,19 @@
 
 use crate::audience::Audience;
 use crate::counters::{Ingested, IngestedRead};
+use crate::demand::Demand;
 use crate::doctor::Finding;
 use crate::session::Identity;
 use headwater_hls::Snapshot;
 use headwater_hls::lint::{self, Report};
+use headwater_hls::playlist::Facts;
 use headwater_model::Timestamp;
 use headwater_model::ivs::{Channel, StreamHealth};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
-/// Whether the stream has a ladder.
+/// How a stream's ladder is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LadderState {
@@ -23,10 +25,12 @@ pub enum LadderState {
     NotNeeded,
     /// The publisher sends one itself, as further tracks: nothing is encoded here.
     Sent,
-    /// The encoder has not made a segment yet.
+    /// The source is not known yet, or the encoder has not made a picture yet.
     Waiting,
-    /// All renditions are made.
-    Running,
+    /// So many renditions are made. The others sleep.
+    Running(usize),
+    /// Nobody wants a rendition, and none is made.
+    Asleep,
     /// The machine cannot keep up: so many renditions, from the top, are no longer made.
     Shed(usize),
     /// There is the source only; why.
@@ -34,8 +38,44 @@ pub enum LadderState {
 }
 
 impl LadderState {
-    pub(crate) fn may_change(&self) -> bool {
-        !matches!(self, LadderState::Off | LadderState::Unavailable(_) | LadderState::Sent)
+    /// A stable name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            LadderState::Off => "off",
+            LadderState::NotNeeded => "not_needed",
+            LadderState::Sent => "sent",
+            LadderState::Waiting => "waiting",
+            LadderState::Running(_) => "running",
+            LadderState::Asleep => "asleep",
+            LadderState::Shed(_) => "shed",
+            LadderState::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+/// What becomes of a rendition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RenditionState {
+    /// Nobody wants it, so it is not made. A request wakes it.
+    Asleep,
+    /// It is wanted; its first picture is awaited.
+    Waking,
+    /// It is made.
+    Made,
+    /// It is no longer made: the machine cannot keep up, the source changed, or there is no encoder.
+    Gone,
+}
+
+impl RenditionState {
+    /// A stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RenditionState::Asleep => "asleep",
+            RenditionState::Waking => "waking",
+            RenditionState::Made => "made",
+            RenditionState::Gone => "gone",
+        }
     }
 }
 
@@ -44,11 +84,33 @@ impl LadderState {
 pub struct Rendition {
     /// As it stands in URLs, and as IVS names its group: `480p30`.
     pub name: String,
-    /// The newest snapshot; clone it to wait for the next.
-    pub watch: watch::Receiver<Arc<Snapshot>>,
-    /// Whether the multivariant playlist lists it; one that is no longer made has gaps only.
-    pub offered: bool,
-    pub(crate) sender: Arc<watch::Sender<Arc<Snapshot>>>,
+    /// What becomes of it.
+    pub state: RenditionState,
+    /// What it will be like, known before it is made.
+    pub(crate) promise: Arc<Facts>,
+    /// From its first picture on.
+    pub(crate) sender: Option<Arc<watch::Sender<Arc<Snapshot>>>>,
+    pub(crate) demand: Arc<Demand>,
+}
+
+impl Rendition {
+    /// Whether the multivariant playlist lists it.
+    pub fn offered(&self) -> bool {
+        self.state != RenditionState::Gone
+    }
+
+    /// Its snapshots; `None` if it was never made. The newest may be old while it sleeps.
+    pub fn watch(&self) -> Option<watch::Receiver<Arc<Snapshot>>> {
+        self.sender.as_ref().map(|sender| sender.subscribe())
+    }
+
+    /// What the multivariant playlist says of it: as it was made last, else as it will be.
+    pub fn facts(&self) -> Facts {
+        match &self.sender {
+            Some(sender) => Facts::from(&**sender.borrow()),
+            None => (*self.promise).clone(),
+        }
+    }
 }
 
 /// What viewers may choose from.
@@ -64,6 +126,27 @@ pub struct Offer {
     pub ladder: LadderState,
     /// Which encoder makes it instead of the configured one, and why.
     pub encoder_note: Option<String>,
+}
+
+/// What a viewer who asks for a rendition finds.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// Its snapshots.
+    Made(watch::Receiver<Arc<Snapshot>>),
+    /// It is being woken. What it had before, if anything, is still there.
+    Asleep(Option<watch::Receiver<Arc<Snapshot>>>),
+    /// It is not made any more. What it had before, if anything, is still there.
+    Gone(Option<watch::Receiver<Arc<Snapshot>>>),
+}
+
+impl Asked {
+    /// Its snapshots, if it ever had one.
+    pub fn watch(self) -> Option<watch::Receiver<Arc<Snapshot>>> {
+        match self {
+            Asked::Made(watch) => Some(watch),
+            Asked::Asleep(watch) | Asked::Gone(watch) => watch,
+        }
+    }
 }
 
 /// A stream from its first playlist on; still there for a while after its end, for players that ask for it by epoch.
@@ -125,13 +208,43 @@ impl LiveStream {
         self.offer.subscribe()
     }
 
-    /// The snapshots of a rendition by its name in URLs, the source's included.
-    pub fn rendition(&self, name: &str) -> Option<watch::Receiver<Arc<Snapshot>>> {
+    /// A rendition by its name in URLs, the source's included. Whoever asks for it wants it.
+    pub fn rendition(&self, name: &str) -> Option<Asked> {
         if self.watch.borrow().rendition() == name {
-            return Some(self.watch.clone());
+            return Some(Asked::Made(self.watch.clone()));
         }
         let offer = self.offer.borrow();
-        offer.renditions.iter().find(|rendition| rendition.name == name).map(|rendition| rendition.watch.clone())
+        let rendition = offer.renditions.iter().find(|rendition| rendition.name == name)?;
+        if rendition.state != RenditionState::Gone {
+            rendition.demand.note();
+        }
+        match rendition.state {
+            RenditionState::Made => rendition.watch().map(Asked::Made),
+            RenditionState::Gone => Some(Asked::Gone(rendition.watch())),
+            RenditionState::Asleep | RenditionState::Waking => Some(Asked::Asleep(rendition.watch())),
+        }
+    }
+
+    /// What the multivariant playlist says of a rendition, the source included. Whoever asks for this does not want it yet.
+    pub fn facts(&self, name: &str) -> Option<Facts> {
+        let source = self.watch.borrow();
+        if source.rendition() == name {
+            return Some(Facts::from(&**source));
+        }
+        let offer = self.offer.borrow();
+        offer.renditions.iter().find(|rendition| rendition.name == name).map(Rendition::facts)
+    }
+
+    /// The snapshots of a rendition when it is made: at once, or after it was woken. `None` if it is not made any more. Cancel-safe.
+    pub async fn made(&self, name: &str) -> Option<watch::Receiver<Arc<Snapshot>>> {
+        let mut offers = self.offer.subscribe();
+        loop {
+            match self.rendition(name)? {
+                Asked::Made(watch) => return Some(watch),
+                Asked::Gone(_) => return None,
+                Asked::Asleep(_) => offers.changed().await.ok()?,
+            }
+        }
     }
 
     /// Someone wants the sound alone: that rendition begins with one of the next segments, if there is sound.
@@ -147,11 +260,18 @@ impl LiveStream {
         self.offer.send_replace(Arc::new(offer));
     }
 
-    /// Ends renditions whose session is gone.
+    /// Ends renditions whose session is gone. Those that sleep are not made any more.
     pub(crate) fn end_renditions(&self) {
-        for rendition in &self.offer().renditions {
-            end_here(&rendition.sender);
-        }
+        self.offer.send_modify(|offer| {
+            for rendition in &mut Arc::make_mut(offer).renditions {
+                if let Some(sender) = &rendition.sender {
+                    end_here(sender);
+                }
+                if rendition.state != RenditionState::Made {
+                    rendition.state = RenditionState::Gone;
+                }
+            }
+        });
     }
 
     /// The newest snapshot.

@@ -1,23 +1,18 @@
 //! What an encoder's death and a stream's end cost the renditions: nothing.
 
-use super::stage::{PATIENCE, Stage, TURN, check, encoders, run, texts};
+use super::stage::{PATIENCE, Stage, TURN, always, check, encoders, made, run, texts};
 use headwater_hls::Snapshot;
-use headwater_live::LiveStream;
-use headwater_live::ladder::{self, Encoder};
+use headwater_live::{LadderState, LiveStream};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-fn x264() -> ladder::Options {
-    ladder::Options { encoder: Encoder::X264, ..ladder::Options::default() }
-}
-
 /// Waits for that many renditions, and gives the stream.
 pub async fn with_renditions(stage: &Stage, count: usize) -> Arc<LiveStream> {
-    stage.stream("all renditions", |stream| stream.offer().renditions.len() == count).await
+    stage.stream("all renditions", |stream| stream.offer().ladder == LadderState::Running(count)).await
 }
 
 fn has_ended(stream: &LiveStream) -> bool {
-    stream.offer().renditions.iter().all(|rendition| rendition.watch.borrow().ended())
+    stream.offer().renditions.iter().all(|rendition| rendition.watch().is_some_and(|watch| watch.borrow().ended()))
 }
 
 /// How many pictures each rendition's playlist holds, the source's first.
@@ -42,7 +37,7 @@ pub fn whole(snapshot: &Snapshot) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_encoder_and_a_clean_end_cost_no_picture() {
     let _turn = TURN.lock().await;
-    let stage = Stage::new(x264()).await;
+    let stage = Stage::new(always()).await;
     // Keyframes are so far apart that waiting for one would show.
     let mut publisher = stage.publish_with(
         2,
@@ -59,7 +54,7 @@ async fn a_killed_encoder_and_a_clean_end_cost_no_picture() {
     run("kill", &["-9", &encoder[0].to_string()]).await;
     let died = Instant::now();
     let newest = stream.snapshot().last();
-    let mut small = stream.rendition("160p30").unwrap();
+    let mut small = made(&stream, "160p30");
     let again = small.wait_for(|snapshot| snapshot.last() > newest && whole(snapshot));
     tokio::time::timeout(PATIENCE, again).await.expect("it is made again").unwrap();
     println!("pictures again after {:?}", died.elapsed());

@@ -1,7 +1,7 @@
 //! An encoder that is too slow, and one that is not there: fewer renditions or other ones, and a source that notices nothing.
 
 use super::life::{whole, with_renditions};
-use super::stage::{PATIENCE, Stage, TURN, check, encoders, texts};
+use super::stage::{PATIENCE, Stage, TURN, always, check, encoders, made, texts};
 use headwater_live::LadderState;
 use headwater_live::ladder::{self, Encoder};
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,12 +29,8 @@ async fn throttle() -> ! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_encoder_is_shed_from_the_top_and_the_ladder_comes_back() {
     let _turn = TURN.lock().await;
-    let options = ladder::Options {
-        encoder: Encoder::X264,
-        behind_max: Duration::from_secs(1),
-        restore_after: Duration::from_secs(4),
-        ..ladder::Options::default()
-    };
+    let options =
+        ladder::Options { behind_max: Duration::from_secs(1), restore_after: Duration::from_secs(4), ..always() };
     let stage = Stage::new(options).await;
     let _publisher = stage.publish();
     let stream = with_renditions(&stage, 2).await;
@@ -46,25 +42,25 @@ async fn a_slow_encoder_is_shed_from_the_top_and_the_ladder_comes_back() {
         never = throttle() => match never {},
         shed = tokio::time::timeout(PATIENCE * 2, offers.wait_for(|offer| is_shed(&offer.ladder))) => {
             let offer = shed.expect("it is shed").unwrap();
-            assert!(!offer.renditions[0].offered, "from the top: {:?}", offer.ladder);
+            assert!(!offer.renditions[0].offered(), "from the top: {:?}", offer.ladder);
         }
     }
     let shed_at = stream.snapshot().next().msn;
     // The source went on meanwhile: an encoder is judged from its sixth second on.
     assert!(stream.snapshot().next().msn > before.msn);
     let whole_again = |offer: &Arc<headwater_live::Offer>| {
-        offer.ladder == LadderState::Running && offer.renditions.iter().all(|rendition| rendition.offered)
+        offer.ladder == LadderState::Running(2) && offer.renditions.iter().all(|rendition| rendition.offered())
     };
     let back = tokio::time::timeout(PATIENCE * 3, offers.wait_for(whole_again)).await;
     back.expect("all renditions come back").unwrap();
-    let mut top = stream.rendition("360p30").unwrap();
+    let mut top = made(&stream, "360p30");
     let newest = stream.snapshot().next();
     let again = top.wait_for(|snapshot| snapshot.next().msn > newest.msn && whole(snapshot));
     tokio::time::timeout(PATIENCE, again).await.expect("pictures come again").unwrap();
     let playlists = check(&texts(&stream));
     assert!(playlists[0].segments.iter().all(|segment| !segment.gap), "the source has no gap");
     // Who watches the small rendition never notices that the large one comes back.
-    let small = stream.rendition("160p30").unwrap().borrow().clone();
+    let small = made(&stream, "160p30").borrow().clone();
     let settled = (shed_at + 2..small.next().msn).filter_map(|msn| small.segment(msn));
     let gaps: Vec<u64> = settled.filter(|segment| segment.gap()).map(|segment| segment.msn()).collect();
     assert_eq!(gaps, [0; 0], "segments after {shed_at}");
@@ -84,17 +80,13 @@ fn without_hardware(folder: &std::path::Path) -> PathBuf {
 async fn hardware_that_is_not_there_is_stood_in_for_by_x264_which_is_said() {
     let _turn = TURN.lock().await;
     let folder = tempfile::tempdir().unwrap();
-    let options = ladder::Options {
-        encoder: Encoder::Nvenc,
-        ffmpeg: without_hardware(folder.path()),
-        ..ladder::Options::default()
-    };
+    let options = ladder::Options { encoder: Encoder::Nvenc, ffmpeg: without_hardware(folder.path()), ..always() };
     let stage = Stage::new(options.clone()).await;
     let _publisher = stage.publish();
     let stream = with_renditions(&stage, 2).await;
     let note = stream.offer().encoder_note.clone().unwrap();
     assert!(note.contains("nvenc cannot be used here") && note.contains("no capable device is found"), "{note}");
-    assert_eq!(stream.offer().ladder, LadderState::Running);
+    assert_eq!(stream.offer().ladder, LadderState::Running(2));
 
     // Who would rather have no ladder gets none, and is told why.
     let stage = Stage::new(ladder::Options { fallback: Encoder::Off, ..options }).await;

@@ -1,7 +1,6 @@
 //! Sources of other sorts than H.264 in eight bits: what comes out is a ladder that everything plays.
 
-use super::stage::{PATIENCE, Stage, TURN, check, run, texts};
-use headwater_live::ladder::{self, Encoder};
+use super::stage::{PATIENCE, Stage, TURN, always, check, made, run, texts};
 use headwater_live::{Ending, Input, LadderState, LiveStream, Publish, Publisher};
 use headwater_media::fmp4::demux::{Demuxer, Item};
 use headwater_media::{AccessUnit, StreamMetadata, Track, TrackKind};
@@ -62,7 +61,7 @@ fn scale(tracks: &[Track], kind: TrackKind) -> &Track {
 }
 
 async fn stage() -> (Stage, Publisher) {
-    let stage = Stage::new(ladder::Options { encoder: Encoder::X264, ..ladder::Options::default() }).await;
+    let stage = Stage::new(always()).await;
     // As encoders say in onMetaData; HEVC's and AV1's configurations are not asked for it.
     let said = StreamMetadata { frame_rate_millis: Some(25_000), ..StreamMetadata::default() };
     let publish = Publish { encoder: Some(said), ..Publish::new(stage.channel.clone(), "test") };
@@ -83,7 +82,9 @@ async fn probe(stage: &Stage, stream: &LiveStream, name: &str) -> (String, usize
 }
 
 async fn ended(stage: &Stage, stream: &Arc<LiveStream>) {
-    let over = |stream: &LiveStream| stream.offer().renditions.iter().all(|one| one.watch.borrow().ended());
+    let over = |stream: &LiveStream| {
+        stream.offer().renditions.iter().all(|one| one.watch().is_some_and(|watch| watch.borrow().ended()))
+    };
     stage.ended(stream, over).await;
 }
 
@@ -92,8 +93,8 @@ async fn becomes(size: &str, encoder: &str, expected: &[(&str, &str)]) {
     let clip = Clip::new(size, encoder).await;
     let (stage, publisher) = stage().await;
     clip.publish(&publisher, 0).await;
-    let stream = stage.stream("its renditions", |stream| stream.offer().renditions.len() == expected.len()).await;
-    assert_eq!(stream.offer().ladder, LadderState::Running);
+    let stream =
+        stage.stream("its renditions", |stream| stream.offer().ladder == LadderState::Running(expected.len())).await;
     publisher.finish(Ending::Clean).await;
     ended(&stage, &stream).await;
     for playlist in check(&texts(&stream)) {
@@ -133,11 +134,11 @@ async fn a_telephone_that_is_turned_has_a_ladder_on_both_sides() {
     let (upright, level) = (Clip::new("360x640", encoder).await, Clip::new("640x360", encoder).await);
     let (stage, publisher) = stage().await;
     upright.publish(&publisher, 0).await;
-    let stream = stage.stream("a rendition", |stream| stream.offer().renditions.len() == 1).await;
+    let stream = stage.stream("a rendition", |stream| stream.offer().ladder == LadderState::Running(1)).await;
     level.publish(&publisher, 4_000).await;
     publisher.finish(Ending::Clean).await;
     ended(&stage, &stream).await;
-    let (upright, level) = (stream.rendition("160p25").unwrap().borrow().clone(), check(&texts(&stream)));
+    let (upright, level) = (made(&stream, "160p25").borrow().clone(), check(&texts(&stream)));
     assert_eq!(upright.video().unwrap().config.dimensions(), Some((284, 160)), "as it ended");
     let rendition = &level[1];
     assert_eq!(rendition.segments.iter().filter(|segment| segment.discontinuity).count(), 1, "{rendition:?}");

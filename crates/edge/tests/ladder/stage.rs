@@ -3,23 +3,34 @@
 use super::support::Site;
 use headwater_edge::{Channels, State, router};
 use headwater_hls::lint::{Linter, ReadPlaylist, Severity, across, read};
-use headwater_hls::{Delta, playlist};
+use headwater_hls::{Delta, Snapshot, playlist};
 use headwater_ingest::{Directory, Limits, serve_rtmp};
-use headwater_live::ladder;
-use headwater_live::{Hub, Journal, LiveStream, Options};
-use headwater_model::ivs::Channel;
+use headwater_live::ladder::{self, Encoder, Policy};
+use headwater_live::{Asked, Hub, Journal, LiveStream, Options};
+use headwater_model::ivs::{Channel, ChannelType};
 use headwater_model::{Realm, Timestamp};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(25);
+
+/// x264, whether or not anybody watches.
+pub fn always() -> ladder::Options {
+    ladder::Options { demand: Policy::Always, ..on_demand() }
+}
+
+/// x264, for what somebody watches.
+pub fn on_demand() -> ladder::Options {
+    ladder::Options { encoder: Encoder::X264, ..ladder::Options::default() }
+}
 
 /// A server with one channel, and somebody who publishes.
 pub struct Stage {
@@ -32,8 +43,16 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// Of a `STANDARD` channel.
     pub async fn new(ladder: ladder::Options) -> Stage {
-        let site = Arc::new(Site(Channel::new(&Realm::default(), "test", Timestamp(0))));
+        Stage::of(ChannelType::Standard, "", ladder).await
+    }
+
+    pub async fn of(channel_type: ChannelType, preset: &str, ladder: ladder::Options) -> Stage {
+        let mut channel = Channel::new(&Realm::default(), "test", Timestamp(0));
+        channel.channel_type = channel_type;
+        channel.preset = preset.to_owned();
+        let site = Arc::new(Site(channel));
         let options = Options { ladder, ..Options::default() };
         let hub = Hub::new(options, Arc::clone(&site) as Arc<dyn Journal>);
         let (rtmp, web) =
@@ -101,7 +120,8 @@ impl Stage {
 pub fn texts(stream: &LiveStream) -> Vec<(String, String)> {
     let offer = stream.offer();
     let mut all = vec![stream.snapshot()];
-    all.extend(offer.renditions.iter().map(|rendition| rendition.watch.borrow().clone()));
+    let made = offer.renditions.iter().filter_map(|rendition| rendition.watch());
+    all.extend(made.map(|watch| watch.borrow().clone()));
     all.iter().map(|snapshot| (snapshot.rendition().to_owned(), playlist::media(snapshot, Delta::Full))).collect()
 }
 
@@ -122,6 +142,14 @@ pub async fn run(program: &str, arguments: &[&str]) -> String {
     let output = tokio::time::timeout(PATIENCE, child).await.expect("in time").expect("it is installed");
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The snapshots of a rendition that is made.
+pub fn made(stream: &LiveStream, name: &str) -> watch::Receiver<Arc<Snapshot>> {
+    match stream.rendition(name) {
+        Some(Asked::Made(watch)) => watch,
+        other => panic!("{name}: {other:?}"),
+    }
 }
 
 /// The encoders that this process started, by their parent.

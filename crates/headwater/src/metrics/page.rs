@@ -5,7 +5,6 @@
 //! most [`CHANNELS_MAX`].
 
 use super::{Rate, Sources};
-use headwater_live::LadderState;
 use headwater_model::ivs::StreamHealth;
 use headwater_model::measure::{BOUNDS_US, DurationsRead};
 use prometheus_client::collector::Collector;
@@ -59,7 +58,7 @@ fn streams(sources: &Sources, page: &mut Writer<'_, '_>) -> Result<(), Error> {
     page.gauges("headwater_live_streams", "Streams that are live, by the health of their ingest", health)?;
     let mut ladders = BTreeMap::<&str, f64>::new();
     for stream in &live {
-        *ladders.entry(ladder(&stream.offer().ladder)).or_default() += 1.0;
+        *ladders.entry(stream.offer().ladder.as_str()).or_default() += 1.0;
     }
     let ladders = ladders.into_iter().map(|(state, count)| ([("state", state.to_owned())], count));
     page.gauges("headwater_ladders", "Live streams by the state of their quality ladder", ladders)?;
@@ -78,17 +77,6 @@ fn streams(sources: &Sources, page: &mut Writer<'_, '_>) -> Result<(), Error> {
         ([("channel", channel)], stream.viewers as f64)
     });
     page.gauges("headwater_stream_viewers", "Viewers of a live stream", by_channel)
-}
-
-fn ladder(state: &LadderState) -> &'static str {
-    match state {
-        LadderState::Off => "off",
-        LadderState::NotNeeded => "not_needed",
-        LadderState::Waiting => "waiting",
-        LadderState::Running => "running",
-        LadderState::Shed(_) => "shed",
-        _ => "unavailable",
-    }
 }
 
 /// What comes in on each live channel.

@@ -132,6 +132,14 @@ impl<'a> Job<'a> {
         for (number, (_, rendition, _)) in self.pictures().enumerate() {
             let rate = rendition.video_bitrate;
             out.text(&format!("-b:v:{number} {rate} -maxrate:v:{number} {rate} -bufsize:v:{number} {rate}"));
+            if let Encoder::X264 | Encoder::Off = encoder {
+                // Else it takes the source's rate for that of each rendition, and gives a slower one half of its bits.
+                out.text(&format!("-x264-params:v:{number} fps={}/1000", rendition.frame_rate_millis));
+            }
+            if encoder != Encoder::Qsv {
+                let level = super::promise::level(rendition);
+                out.text(&format!("-level:v:{number} {}.{}", level / 10, level % 10));
+            }
         }
         if !self.sounds().is_empty() {
             out.text("-c:a aac -ac:a 2");
@@ -309,6 +317,18 @@ mod tests {
             graph.starts_with("[0:v]scale") && graph.contains("yuv420p,select='gte(t,2.484-0.0005)'[v1]"),
             "{graph}"
         );
+    }
+
+    #[test]
+    fn each_rendition_has_its_own_rate_and_level() {
+        let plan = ladder(ChannelType::AdvancedHd);
+        let words = Job::of(&plan, 0, 60_000).arguments(&Options { encoder: Encoder::X264, ..Options::default() });
+        let after = |name: &str| -> String {
+            let at = words.iter().position(|word| word == name).expect("it is there");
+            words[at + 1].to_string_lossy().into_owned()
+        };
+        assert_eq!([after("-x264-params:v:0"), after("-x264-params:v:1")], ["fps=60000/1000", "fps=30000/1000"]);
+        assert_eq!([after("-level:v:0"), after("-level:v:1")], ["3.2", "3.1"]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`plan`] | which renditions a channel has |
 //! | `command` | the encoder's command line |
+//! | `promise` | what a rendition will be like, before it is made |
+//! | `relay` | the encoder of the renditions that are wanted; one set of them taken over from another |
 //! | `process` | the encoders' life: started, restarted, handed over, ended |
 //! | `child` | one encoder's process: how it is started, limited and listened to |
 //! | `feed`, `output` | its input and its output |
@@ -18,14 +20,20 @@ mod child;
 mod command;
 mod feed;
 mod output;
+#[cfg(test)]
+pub(crate) mod pipes;
 pub mod plan;
 mod process;
+mod promise;
+mod relay;
 mod shed;
 
 pub use headwater_confine::User;
 use headwater_media::{AccessUnit, Keyframe, Track, TrackKind};
 use plan::Plan;
-use std::path::PathBuf;
+pub(crate) use promise::promise;
+pub(crate) use relay::{Begin, Relay, Told, Which};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -99,7 +107,24 @@ pub struct Options {
     pub behind_max: Duration,
     /// How long an encoder must have time to spare before a rendition that was shed is tried again; longer each time that was too early.
     pub restore_after: Duration,
+    /// Whether renditions are made that nobody watches.
+    pub demand: Policy,
+    /// How long a rendition is wanted after a request for it, if that is longer than viewers may take to ask again.
+    pub linger: Duration,
 }
+
+/// Whether renditions are made that nobody watches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Only those that somebody watches are made.
+    #[default]
+    OnDemand,
+    /// All are made all the time.
+    Always,
+}
+
+/// How long a rendition is wanted after a request for it: players that try a quality for a few segments, and come back to it, find it there.
+pub const LINGER: Duration = Duration::from_secs(30);
 
 impl Default for Options {
     fn default() -> Self {
@@ -110,6 +135,8 @@ impl Default for Options {
             ffmpeg: PathBuf::from("ffmpeg"),
             behind_max: Duration::from_millis(1_500),
             restore_after: Duration::from_secs(30),
+            demand: Policy::default(),
+            linger: LINGER,
         }
     }
 }
@@ -140,7 +167,20 @@ pub(crate) enum Made {
     Unavailable(String),
 }
 
-/// A session's ladder. Dropping it ends the encoder.
+/// Starts an encoder for a plan: with the source's frames in 1000 seconds, its tracks, and units that it begins with.
+pub(crate) type Start = Arc<dyn Fn(Options, Plan, u32, Vec<Track>, Vec<AccessUnit>) -> Ladder + Send + Sync>;
+
+/// Whether the encoder's program is there: what nobody watches yet is not started, and is to be missed all the same.
+pub(crate) fn is_there(program: &Path) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Box<dyn Iterator<Item = PathBuf>> = match program.components().count() {
+        1 => Box::new(std::env::split_paths(&path).map(|folder| folder.join(program))),
+        _ => Box::new(std::iter::once(program.to_owned())),
+    };
+    places.any(|place| place.is_file())
+}
+
+/// An encoder of a session's ladder. Dropping it ends the encoder.
 #[derive(Debug)]
 pub(crate) struct Ladder {
     /// `None` once it is to finish.
@@ -176,13 +216,24 @@ impl Default for Shared {
 }
 
 impl Ladder {
-    pub(crate) fn start(options: Options, plan: Plan, source_rate_millis: u32) -> Self {
-        let (feed, fed) = mpsc::channel(QUEUE);
+    /// Starts an encoder that begins with units of the past, and then goes on with what it is handed.
+    pub(crate) fn start(
+        options: Options,
+        plan: Plan,
+        source_rate_millis: u32,
+        tracks: Vec<Track>,
+        past: Vec<AccessUnit>,
+    ) -> Self {
+        let (feed, fed) = mpsc::channel(QUEUE + tracks.len() + past.len());
         let (give, made) = mpsc::channel(MADE);
         let shared = Arc::new(Shared::default());
         let runner = process::Runner::new(options, plan, source_rate_millis, fed, give, Arc::clone(&shared));
         let task = tokio::spawn(runner.run().instrument(tracing::info_span!("ladder")));
-        Ladder { feed: Some(feed), made, _task: AbortOnDropHandle::new(task), wants_keyframe: true, shared }
+        let mut ladder =
+            Ladder { feed: Some(feed), made, _task: AbortOnDropHandle::new(task), wants_keyframe: true, shared };
+        tracks.into_iter().for_each(|track| ladder.track(track));
+        past.into_iter().for_each(|unit| ladder.unit(unit));
+        ladder
     }
 
     /// Nothing more is handed over: what is being encoded still comes, then [`made`](Self::made) has no more.

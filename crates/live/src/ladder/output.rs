@@ -175,8 +175,12 @@ impl<'a> Reader<'a> {
                         self.ready.push_back(Made::Unit(rendition, unit.clone()));
                     }
                 }
-                if unit.kind == TrackKind::Video {
-                    self.newest = self.newest.max(Some(unit.pts));
+                // Sound alone is judged by its sound.
+                let leads =
+                    unit.kind == TrackKind::Video || self.known.iter().all(|track| track.kind == TrackKind::Audio);
+                if leads {
+                    let at = MediaTime::new(unit.pts, scale).rescale(Timescale::VIDEO).ticks;
+                    self.newest = self.newest.max(Some(at));
                     self.made_since_look = true;
                     self.shared.delivered.store(self.all_delivered(), Ordering::Relaxed);
                 }

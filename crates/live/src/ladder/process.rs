@@ -250,7 +250,8 @@ impl Runner {
         const TICKS_A_MS: i64 = 90;
         let keyframe = self.intake.backlog.keyframe()?.pts;
         let floor = self.shared.newest.load(Ordering::Relaxed).saturating_sub(MAKE_UP_MAX_MS * TICKS_A_MS);
-        let mut first = i64::MAX;
+        // Of sound alone, all is made.
+        let mut first = if job.has_pictures() { i64::MAX } else { keyframe };
         let mut goes_on = !self.lost;
         for (index, rendition) in &job.renditions {
             if rendition.size.is_none() {
@@ -272,7 +273,7 @@ impl Runner {
             };
             first = first.min(begin);
         }
-        (!goes_on).then_some(first)
+        (!goes_on || !job.has_pictures()).then_some(first)
     }
 }
 

@@ -3,11 +3,12 @@
 //! They replace the ladder that would be encoded: an encoder that sends several sizes has paid for them. A track becomes a rendition with its
 //! first keyframe, when its size and frame rate are known and with them its name. One that stops is no longer listed, until its next keyframe.
 
-use super::{RENDITIONS_MAX, Renditions};
+use super::{Origin, RENDITIONS_MAX, Renditions};
 use crate::ladder::plan::Passthrough;
 use crate::stream::LadderState;
 use headwater_hls::Packager;
 use headwater_hls::follow::{Pictures, Sound};
+use headwater_hls::playlist::Facts;
 use headwater_media::{AccessUnit, FurtherTrack, Keyframe, StreamMetadata, Timescale, Track, flv};
 
 /// How far a track may fall behind the first before it is no longer listed: more than its followers wait, less than players take for the end.
@@ -31,8 +32,8 @@ impl Renditions {
     pub(crate) fn new_source(&mut self) {
         self.stop_sent();
         self.sent.clear();
-        if let LadderState::Sent = self.state {
-            self.state = self.before_sent.clone();
+        if let Some(LadderState::Sent) = self.settled {
+            self.settled = self.before_sent.take();
             self.planned_for = None;
         }
     }
@@ -41,8 +42,7 @@ impl Renditions {
         for sent in &mut self.sent {
             sent.runs = false;
             if let Some(index) = sent.slot {
-                self.slots[index].follower.expect_from(None);
-                self.slots[index].made = false;
+                self.slots[index].rest();
                 self.changed = true;
             }
         }
@@ -81,20 +81,18 @@ impl Renditions {
 
     /// No ladder is encoded beside what the publisher sends.
     fn replace_ladder(&mut self) {
-        if self.ladder.take().is_some() {
+        if self.relay.take().is_some() {
             tracing::info!("the ladder is no longer encoded: the encoder sends one");
         }
-        for &index in &self.of_plan {
-            self.slots[index].made = false;
-            self.slots[index].follower.expect_from(None);
+        for slot in self.slots.iter_mut().filter(|slot| slot.origin != Origin::Source) {
+            slot.rest();
         }
-        self.of_plan.clear();
-        (self.shed, self.encoder_note) = (0, None);
-        self.before_sent = match &self.state {
-            LadderState::Off | LadderState::Unavailable(_) => self.state.clone(),
-            _ => LadderState::Waiting,
+        (self.shed, self.encoder_note) = (None, None);
+        self.before_sent = match self.settled.take() {
+            Some(LadderState::NotNeeded) => None,
+            settled => settled,
         };
-        self.state = LadderState::Sent;
+        self.settled = Some(LadderState::Sent);
         self.source_offered = Passthrough::Top;
         self.changed = true;
     }
@@ -119,7 +117,8 @@ impl Renditions {
                 None => return,
             };
             let slot = &mut self.slots[index];
-            slot.made = true;
+            (slot.origin, slot.awake) = (Origin::Sent, true);
+            slot.follower.wake(unit.pts);
             slot.follower.handle_track(self.sent[place].track.clone());
             slot.follower.expect_from(Some(unit.pts));
             (self.sent[place].slot, self.sent[place].runs, self.changed) = (Some(index), true, true);
@@ -164,7 +163,15 @@ impl Renditions {
         let bits = words.and_then(|words| words.video_bitrate).unwrap_or(0);
         // Without the encoder's word the rate is what is measured.
         let sound = if bits > 0 { metadata.audio_bitrate.unwrap_or(0) } else { 0 };
-        let index = self.slot(&name, Pictures::Sent, (Sound::Source, sound), (bits, Some(rate)));
+        let facts = Facts {
+            bandwidth: bits + sound,
+            average_bandwidth: bits + sound,
+            codecs: vec![track.config.rfc6381()],
+            size: Some((width, height)),
+            frame_rate_millis: Some(rate),
+            independent: true,
+        };
+        let index = self.slot(&name, Pictures::Sent, Sound::Source, facts);
         self.slots[index].follower.set_pictures(Pictures::Sent);
         self.slots[index].follower.set_sound(Sound::Source);
         self.report(packager);
@@ -180,8 +187,7 @@ impl Renditions {
             sent.runs = false;
             tracing::info!(track = sent.id.id(), "a further rendition is silent");
             if let Some(index) = sent.slot {
-                self.slots[index].made = false;
-                self.slots[index].follower.expect_from(None);
+                self.slots[index].rest();
                 self.changed = true;
             }
         }

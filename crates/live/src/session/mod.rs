@@ -152,8 +152,8 @@ impl Session {
                     Some(command) => self.handle(command).await,
                     None => Flow::over(CutReason::SessionOver),
                 },
-                made = self.renditions.made() => {
-                    self.renditions.handle_made(made);
+                event = self.renditions.next() => {
+                    self.renditions.handle(event);
                     self.publish_renditions();
                     Flow::Continue
                 }
@@ -200,8 +200,8 @@ impl Session {
 
     /// Takes what the encoder still makes. Tells when that was all, if it was before `until`.
     async fn take_last(&mut self, until: Instant) -> Option<Instant> {
-        while let Some(made) = tokio::time::timeout_at(until, self.renditions.last()).await.ok()? {
-            self.renditions.handle_made(made);
+        while let Some(event) = tokio::time::timeout_at(until, self.renditions.last()).await.ok()? {
+            self.renditions.handle(event);
             self.publish_renditions();
         }
         self.renditions.drained();

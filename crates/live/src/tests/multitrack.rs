@@ -67,7 +67,7 @@ fn offered(live: &LiveStream) -> Vec<String> {
     live.offer()
         .renditions
         .iter()
-        .filter(|rendition| rendition.offered)
+        .filter(|rendition| rendition.offered())
         .map(|rendition| rendition.name.clone())
         .collect()
 }
@@ -76,7 +76,9 @@ fn offered(live: &LiveStream) -> Vec<String> {
 fn check(live: &LiveStream) {
     let mut texts = vec![("source".to_owned(), playlist::media(&live.snapshot(), Delta::Full))];
     for rendition in &live.offer().renditions {
-        texts.push((rendition.name.clone(), playlist::media(&rendition.watch.borrow(), Delta::Full)));
+        if let Some(watch) = rendition.watch() {
+            texts.push((rendition.name.clone(), playlist::media(&watch.borrow(), Delta::Full)));
+        }
     }
     for (name, text) in &texts {
         let mut findings = Linter::new().check(text);
@@ -103,7 +105,7 @@ async fn further_tracks_are_renditions_and_nothing_is_encoded() {
     assert_eq!((live.offer().ladder.clone(), live.offer().source), (LadderState::Sent, true));
     check(&live);
     for name in ["240p30", "240p30-2"] {
-        let (own, source) = (live.rendition(name).unwrap().borrow().clone(), live.snapshot());
+        let (own, source) = (live.rendition(name).unwrap().watch().unwrap().borrow().clone(), live.snapshot());
         assert_eq!(own.last(), source.last(), "{name}");
         assert_eq!(own.video().unwrap().config.dimensions(), Some((320, 240)));
         assert_eq!(own.audio(), source.audio());
@@ -114,7 +116,9 @@ async fn further_tracks_are_renditions_and_nothing_is_encoded() {
     publisher.finish(Ending::Clean).await;
     until("ended", || world.notes.of(&world.channel).len() == 4).await;
     let kept = world.hub.stream_by_epoch(&live.epoch).unwrap();
-    assert!(kept.offer().renditions.iter().all(|rendition| rendition.watch.borrow().ended()));
+    assert!(
+        kept.offer().renditions.iter().all(|rendition| rendition.watch().is_some_and(|watch| watch.borrow().ended()))
+    );
     check(&kept);
 }
 
@@ -128,7 +132,7 @@ async fn a_name_and_a_rate_come_from_the_encoders_words() {
     stream_many(&publisher, &[ALIGNED], 5_000).await.unwrap();
     let live = world.stream();
     assert_eq!(offered(&live), ["240p15"]);
-    let snapshot = live.rendition("240p15").unwrap().borrow().clone();
+    let snapshot = live.rendition("240p15").unwrap().watch().unwrap().borrow().clone();
     assert_eq!((snapshot.bandwidth(), snapshot.frame_rate_millis()), (400_000, Some(15_000)));
 }
 
@@ -142,7 +146,7 @@ async fn a_track_that_is_not_aligned_is_carried_and_told() {
     check(&live);
     let finding = live.findings().into_iter().find(|finding| finding.code == Code::TracksUnaligned);
     assert_eq!(finding.map(|finding| finding.measured), Some(1), "{:?}", live.findings());
-    let snapshot = live.rendition("240p30").unwrap().borrow().clone();
+    let snapshot = live.rendition("240p30").unwrap().watch().unwrap().borrow().clone();
     let gaps = (1..snapshot.next().msn).filter_map(|msn| snapshot.segment(msn)).filter(|segment| segment.gap()).count();
     assert_eq!(gaps, 0, "only the segment in which it begins");
     assert_eq!(snapshot.last(), live.snapshot().last());
@@ -166,7 +170,7 @@ async fn a_track_that_stops_is_not_listed_and_comes_back() {
     published.unwrap();
     let live = world.stream();
     check(&live);
-    assert_eq!(live.rendition("240p30").unwrap().borrow().last(), live.snapshot().last());
+    assert_eq!(live.rendition("240p30").unwrap().watch().unwrap().borrow().last(), live.snapshot().last());
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,7 +185,7 @@ async fn renditions_survive_a_reconnect_and_go_with_a_publisher_that_sends_none(
     stream_many(&again, &[Own { before: true, ..ALIGNED }], 6_000).await.unwrap();
     assert_eq!(offered(&live), ["240p30"]);
     check(&live);
-    let snapshot = live.rendition("240p30").unwrap().borrow().clone();
+    let snapshot = live.rendition("240p30").unwrap().watch().unwrap().borrow().clone();
     assert_eq!(snapshot.last(), live.snapshot().last());
     let newest = snapshot.segment(snapshot.next().msn - 1).unwrap();
     assert!(!newest.gap() && newest.independent());

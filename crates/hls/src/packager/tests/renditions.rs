@@ -194,12 +194,14 @@ fn a_ladder_as_text() {
     }
     let followers = &ladder.followers;
     insta::assert_snapshot!("ladder_media", followers[0].1.text());
-    let variant = |snapshot, uri, group| playlist::Variant { snapshot, uri, group };
+    let facts = |snapshot: &Snapshot| playlist::Facts::from(snapshot);
+    let all = [ladder.source.snapshot(), followers[0].1.snapshot(), followers[1].1.snapshot()].map(facts);
+    let variant = |index: usize, uri, group| playlist::Variant { facts: &all[index], uri, group };
     let own = playlist::group(ladder.source.snapshot());
     let text = playlist::ladder(&[
-        variant(ladder.source.snapshot(), "/media/e/source/media.m3u8", own.as_str()),
-        variant(followers[0].1.snapshot(), "/media/e/360p60/media.m3u8", "360p60"),
-        variant(followers[1].1.snapshot(), "/media/e/audio_only/media.m3u8", playlist::AUDIO_ONLY),
+        variant(0, "/media/e/source/media.m3u8", own.as_str()),
+        variant(1, "/media/e/360p60/media.m3u8", "360p60"),
+        variant(2, "/media/e/audio_only/media.m3u8", playlist::AUDIO_ONLY),
     ]);
     insta::assert_snapshot!("ladder_multivariant", text);
     let (rest, read) = m3u8_rs::parse_master_playlist(text.as_bytes()).unwrap();
@@ -285,4 +287,75 @@ fn discontinuities_and_cues_are_in_all_renditions() {
         assert_eq!(events(snapshot.part(position).unwrap()).len(), 1);
         assert_eq!(snapshot.cues(), ladder.source.snapshot().cues());
     }
+}
+
+#[test]
+fn a_sleeping_rendition_tells_nothing_and_wakes_a_little_in_the_past() {
+    let mut ladder = Ladder::new(&["480p30"], 3);
+    ladder.alive = false;
+    ladder.followers[0].0.sleep();
+    let steps = Encoder::default().run(16_000);
+    let (mut kept, mut told_at) = (Vec::new(), i64::MAX);
+    for step in steps {
+        let at = step.wall_ms;
+        if step.unit.kind == TrackKind::Video && !ladder.alive {
+            if step.unit.keyframe == Keyframe::Yes {
+                kept.clear();
+            }
+            let pts = step.unit.pts / 90 * 90;
+            kept.push(AccessUnit { dts: pts, pts, ..step.unit.clone() });
+        }
+        let wakes = !ladder.alive && step.wall_ms >= 9_500;
+        if !ladder.alive {
+            assert!(ladder.followers[0].1.snapshots.is_empty(), "told at {} ms", step.wall_ms);
+        }
+        ladder.step(step);
+        if wakes {
+            ladder.followers[0].0.wake(kept[0].pts);
+            ladder.alive = true;
+            ladder.wants_keyframe = false;
+            ladder.encoding.append(&mut kept.drain(..).collect());
+        }
+        if !ladder.followers[0].1.snapshots.is_empty() {
+            told_at = told_at.min(at);
+        }
+    }
+    ladder.end();
+    ladder.compare();
+    // From the keyframe before it was woken on, nothing is missing; what nobody wanted is no figure of the encoder.
+    let snapshot = ladder.followers[0].1.snapshot();
+    assert!(
+        snapshot.segments.iter().all(|segment| segment.gap() == (segment.msn() < 4)),
+        "{}",
+        ladder.followers[0].1.text()
+    );
+    assert_eq!(ladder.followers[0].0.gaps(), 0);
+    assert!(told_at < 9_700, "{told_at} ms");
+}
+
+#[test]
+fn a_rendition_sleeps_and_is_woken_again() {
+    let mut ladder = Ladder::new(&["480p30"], 3);
+    for step in Encoder::default().run(6_500) {
+        ladder.step(step);
+    }
+    ladder.die();
+    ladder.followers[0].0.sleep();
+    // Nobody watches; whoever comes later has seen nothing.
+    ladder.followers[0].0.poll_snapshot();
+    ladder.followers[0].1 = Viewer::new();
+    for step in (Encoder { start_ms: 7_500, first_number: 5_000, ..Encoder::default() }).run(20_000) {
+        ladder.step(step);
+    }
+    assert!(ladder.followers[0].1.snapshots.is_empty(), "nothing is told");
+    ladder.revive();
+    let (follower, _) = &mut ladder.followers[0];
+    follower.wake(i64::MAX / 2);
+    for step in (Encoder { start_ms: 27_500, first_number: 50_000, ..Encoder::default() }).run(5_000) {
+        ladder.step(step);
+    }
+    ladder.end();
+    ladder.compare();
+    let snapshot = ladder.followers[0].1.snapshot();
+    assert!(!snapshot.segments.last().unwrap().gap(), "{}", ladder.followers[0].1.text());
 }

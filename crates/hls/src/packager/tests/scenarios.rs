@@ -16,7 +16,7 @@ fn thirty_frames_low_latency() {
     insta::assert_snapshot!("thirty_frames_low_latency", stage.viewer.text());
     insta::assert_snapshot!(
         "thirty_frames_multivariant",
-        playlist::multivariant(stage.viewer.snapshot(), "/media/e/source/media.m3u8")
+        playlist::multivariant(&stage.viewer.snapshot().into(), "/media/e/source/media.m3u8")
     );
 }
 
@@ -59,7 +59,7 @@ fn ten_second_gops_are_cut_at_six_seconds_and_begin_at_keyframes_again() {
     stage.run(Encoder { gop: 300, ..Encoder::default() }.run(25_000));
     let snapshot = stage.viewer.snapshot();
     assert_eq!(snapshot.target_duration_s(), 6);
-    assert!(!playlist::multivariant(snapshot, "m").contains("INDEPENDENT"));
+    assert!(!playlist::multivariant(&snapshot.into(), "m").contains("INDEPENDENT"));
     let independent: Vec<bool> = snapshot.segments.iter().map(|s| s.independent()).collect();
     assert_eq!(independent, [true, false, true, false]);
 }
@@ -93,7 +93,7 @@ fn sound_alone_is_packaged_on_its_frames() {
     let snapshot = stage.viewer.snapshot();
     assert_eq!(snapshot.part_target_ms(), 192);
     assert!(snapshot.video().is_none());
-    let text = playlist::multivariant(snapshot, "m");
+    let text = playlist::multivariant(&snapshot.into(), "m");
     assert!(text.contains("CODECS=\"mp4a.40.2\"\n"), "{text}");
     stage.end();
     assert_eq!(stage.viewer.seen, stage.sent);
@@ -306,7 +306,7 @@ fn announced_rates_are_believed_if_they_agree() {
         stage.configure();
         stage.packager.handle_metadata(&announced(millis));
         stage.run(Encoder { rate_millis: 29_970, ..Encoder::default() }.run(6_000));
-        let text = playlist::multivariant(stage.viewer.snapshot(), "m");
+        let text = playlist::multivariant(&stage.viewer.snapshot().into(), "m");
         assert!(text.contains("BANDWIDTH=2660000,"), "{text}");
         let measured = text.contains("FRAME-RATE=29.9");
         assert!(text.contains(written) || measured, "{text}");
