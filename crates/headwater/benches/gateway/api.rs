@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 /// Who calls where.
 #[derive(Clone)]
 pub struct Api {
-    port: u16,
+    pub port: u16,
     pub signer: Signer,
 }
 

@@ -104,11 +104,11 @@ async fn call(name: &str, server: &Server, api: &Api, connections: usize, window
     );
 }
 
-pub fn ms(duration: Duration) -> f64 {
+fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-pub fn percentile(values: &mut [f64], share: f64) -> f64 {
+fn percentile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = (values.len() as f64 * share).ceil() as usize;
     values.get(at.saturating_sub(1)).copied().unwrap_or(f64::NAN)
