@@ -97,6 +97,7 @@ impl Stage {
                         stream_id: "st-1".into(),
                         epoch: "e".into(),
                         started_at: START,
+                        ingested: Arc::default(),
                     };
                     self.live = Some((Arc::new(LiveStream::new(&identity, receiver)), sender));
                 }
