@@ -30,6 +30,7 @@ use crate::adapters::{Channels, StreamKeys, web};
 use crate::config::{Config, TlsListen};
 use crate::http_server;
 use crate::metrics;
+use crate::open_files;
 use crate::server_file::{self, Addresses, Owned};
 
 /// Where the TLS listener is tried when nobody says where: the port of the protocol, then one that needs no privilege.
@@ -65,6 +66,7 @@ impl Server {
     /// # Errors
     /// If the data folder is owned by another server, an address is taken, or the state cannot be read.
     pub async fn start(config: Config) -> anyhow::Result<Server> {
+        open_files::prepare();
         let owned = Owned::take(&config.data)?;
         let sqlite = SqliteStore::open(&config.data.join("state.db"))
             .await

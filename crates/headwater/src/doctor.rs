@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::config::{Config, TlsListen};
+use crate::open_files;
 use crate::server_file::read_addresses;
 use crate::style::Style;
 
@@ -45,6 +46,7 @@ pub fn run(config: &Config, as_json: bool) -> bool {
             findings.push(tls_port(config.listen_tls));
         }
     }
+    findings.push(open_files());
     findings.push(program(
         "ffmpeg",
         Command::new("ffmpeg").arg("-version"),
@@ -158,6 +160,23 @@ fn tls_port(listen: TlsListen) -> Finding {
                 cure: Some("encoders must name the port: rtmps://HOST:8443/app/".into()),
             },
         },
+    }
+}
+
+/// Each connection needs an open file.
+fn open_files() -> Finding {
+    let limit = open_files::reachable();
+    let found = limit.map_or_else(|| "without limit".to_string(), |limit| format!("up to {limit}"));
+    match limit {
+        Some(limit) if limit < open_files::OPEN_FILES_ENOUGH => Finding {
+            what: "open files",
+            verdict: Verdict::Warning,
+            found,
+            cure: Some(
+                "each connection needs one: raise the hard limit, `ulimit -Hn 65536` or LimitNOFILE in systemd".into(),
+            ),
+        },
+        _ => Finding { what: "open files", verdict: Verdict::Good, found, cure: None },
     }
 }
 

@@ -20,10 +20,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::patience::Patient;
+
 /// Connections of one listener; more wait in the system's backlog until one ends. Viewers of LL-HLS hold one each.
 const CONNECTIONS_MAX: usize = 20_000;
 /// How long a peer may take to send the head of a request; also closes idle connections that never ask.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a peer may take to say what it wants, and to go on reading what it asked for. A reader on a bad link gets on within seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Head of a request: the AWS SDKs stay below 16 KiB, private playback will carry 2 KiB tokens.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Requests at once on one HTTP/2 connection: a player needs a handful.
@@ -78,7 +82,7 @@ where
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(HTTP2_STREAMS_MAX);
     builder.http2().keep_alive_interval(Some(HEAD_TIMEOUT)).max_header_list_size(HEAD_BYTES_MAX as u32);
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), service));
     let outcome = tokio::select! {
         outcome = serving.as_mut() => outcome,
         () = cancel.cancelled() => {

@@ -14,6 +14,8 @@ mod demo;
 mod doctor;
 mod http_server;
 mod metrics;
+mod open_files;
+mod patience;
 mod progress;
 mod serve;
 mod server_file;
