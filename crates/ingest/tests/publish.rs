@@ -181,6 +181,24 @@ async fn a_wrong_key_is_refused_and_no_key_is_logged() {
 }
 
 #[tokio::test]
+async fn a_panic_ends_its_own_connection_only() {
+    let mut served = Served::new();
+    let address = served.rtmp(Limits::default()).await;
+    let clip = Clip::load();
+    let mut on_air = Encoder::connect(address, &served.key()).await;
+    on_air.begin().await;
+    on_air.send(clip.repeated(2)).await.unwrap();
+    served.snapshot(|_| true).await;
+    let mut other = Encoder::connect(address, support::PANIC_KEY).await;
+    while let Some(event) = other.event().await {
+        assert!(matches!(event, Event::Connected(_)), "{event:?}");
+    }
+    on_air.send(clip.repeated(1)).await.expect("it goes on");
+    let mut newcomer = Encoder::connect(address, &served.key()).await;
+    newcomer.begin().await;
+}
+
+#[tokio::test]
 async fn more_encoders_than_allowed_are_closed_at_once() {
     let mut served = Served::new();
     let address = served.rtmp(Limits { encoders_max: 1, ..Limits::default() }).await;

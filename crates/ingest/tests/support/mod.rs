@@ -41,9 +41,13 @@ impl OneChannel {
     }
 }
 
+/// The key at which the directory panics.
+pub const PANIC_KEY: &str = "sk_us-east-1_panic";
+
 #[async_trait]
 impl Directory for OneChannel {
     async fn resolve(&self, key: &str, _: Transport, _: SocketAddr) -> Result<Channel, Refusal> {
+        assert_ne!(key, PANIC_KEY, "the directory was told to panic");
         if self.key.value.matches(key) { Ok(self.channel.clone()) } else { Err(Refusal::UnknownKey) }
     }
 }
