@@ -1,5 +1,4 @@
 //! Holds that each code that people meet has its page, and that the index names them all.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use headwater_live::doctor::Code;
 use headwater_rtmp::server::Status;
