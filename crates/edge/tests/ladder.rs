@@ -6,6 +6,8 @@
 mod demand;
 #[path = "ladder/life.rs"]
 mod life;
+#[path = "ladder/multitrack.rs"]
+mod multitrack;
 #[path = "ladder/slow.rs"]
 mod slow;
 #[path = "ladder/sources.rs"]

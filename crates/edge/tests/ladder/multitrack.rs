@@ -1,42 +1,20 @@
 //! A publisher of two video tracks over RTMP: both are offered, aligned, and played by ffmpeg; nothing is encoded.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
-
-mod support;
-
+use super::stage::{PATIENCE, Stage, check, run, texts};
 use bytes::Bytes;
-use headwater_edge::{Channels, State, router};
-use headwater_hls::lint::{Linter, Severity, across};
-use headwater_ingest::{Directory, Limits, serve_rtmp};
+use headwater_live::LadderState;
 use headwater_live::ladder::{self, Encoder};
-use headwater_live::{Hub, Journal, LadderState, Options};
 use headwater_media::FurtherTrack;
 use headwater_media::flv::mux::further_body;
-use headwater_model::ivs::{Channel, ChannelType};
-use headwater_model::{Realm, Timestamp};
 use headwater_rtmp::client::{self, Event};
 use headwater_rtmp::server::Extensions;
 use headwater_rtmp::{Client, amf0};
-use std::net::SocketAddr;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
-use support::Site;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_secs(25);
-
-async fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
-    let child = Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(PATIENCE, child).await.expect("in time").expect("it is installed");
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
 
 /// What an encoder sends.
 #[derive(Clone, Debug)]
@@ -55,7 +33,9 @@ async fn clip(size: &str, sound: bool) -> Vec<Message> {
     }
     arguments.extend("-t 8 -c:v libx264 -preset ultrafast -bf 2 -pix_fmt yuv420p -g 60 -keyint_min 60".split(' '));
     arguments.extend(["-sc_threshold", "0", "-f", "flv", "-flvflags", "no_duration_filesize", "pipe:1"]);
-    let file = Bytes::from(run("ffmpeg", &arguments).await);
+    let encoding = Command::new("ffmpeg").args(&arguments).stdin(Stdio::null()).kill_on_drop(true).output();
+    let encoded = tokio::time::timeout(PATIENCE, encoding).await.expect("in time").expect("ffmpeg is installed");
+    let file = Bytes::from(encoded.stdout);
     // The file's header and the first back pointer.
     let (mut at, mut messages) = (13, Vec::new());
     while let Some(head) = file.get(at..at + 11) {
@@ -76,7 +56,7 @@ struct Publisher {
 }
 
 impl Publisher {
-    async fn connect(address: SocketAddr) -> Publisher {
+    async fn connect(address: &str) -> Publisher {
         let options = client::Options { extensions: Some(Extensions::MULTITRACK), ..client::Options::new("key") };
         let stream = TcpStream::connect(address).await.unwrap();
         Publisher { client: Client::new(7, options).unwrap(), stream, read: vec![0; 4_096] }
@@ -123,24 +103,14 @@ impl Publisher {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_tracks_of_a_publisher_are_two_renditions() {
-    let mut channel = Channel::new(&Realm::default(), "test", Timestamp(0));
-    channel.channel_type = ChannelType::Standard;
-    let site = Arc::new(Site(channel));
-    // An encoder is there, and is not used.
-    let ladder = ladder::Options { encoder: Encoder::X264, ffmpeg: "/nowhere/ffmpeg".into(), ..Default::default() };
-    let hub = Hub::new(Options { ladder, ..Options::default() }, Arc::clone(&site) as Arc<dyn Journal>);
-    let (rtmp, web) =
-        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let (publish_at, watch_at) = (rtmp.local_addr().unwrap(), web.local_addr().unwrap());
-    let mut servers = JoinSet::new();
-    let directory = Arc::clone(&site) as Arc<dyn Directory>;
-    let serving = serve_rtmp(rtmp, directory, hub.clone(), Limits::default(), CancellationToken::new());
-    servers.spawn(async move {
-        serving.await;
-    });
-    let channels = Arc::clone(&site) as Arc<dyn Channels>;
-    let state = State { hub: hub.clone(), channels, realm: Realm::default() };
-    servers.spawn(async move { axum::serve(web, router(state)).await.unwrap() });
+    // An encoder is configured, and is not used.
+    let stage = Stage::new(ladder::Options {
+        encoder: Encoder::X264,
+        ffmpeg: "/nowhere/ffmpeg".into(),
+        ..ladder::Options::default()
+    })
+    .await;
+    let publish_at = stage.publish_to.split('/').nth(2).unwrap();
 
     // The further track's messages stand among the first's by their time.
     let further = FurtherTrack::new(1).unwrap();
@@ -157,14 +127,7 @@ async fn two_tracks_of_a_publisher_are_two_renditions() {
         publisher
     });
 
-    let began = Instant::now();
-    let stream = loop {
-        if let Some(stream) = hub.stream(&site.0.id).filter(|stream| stream.offer().renditions.len() == 1) {
-            break stream;
-        }
-        assert!(began.elapsed() < PATIENCE, "two renditions");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let stream = stage.stream("two renditions", |stream| stream.offer().renditions.len() == 1).await;
     assert_eq!((stream.offer().ladder.clone(), stream.offer().source), (LadderState::Sent, true));
     let enough = async {
         let mut small = stream.rendition("180p30").unwrap();
@@ -173,43 +136,28 @@ async fn two_tracks_of_a_publisher_are_two_renditions() {
     };
     tokio::time::timeout(PATIENCE, enough).await.expect("two segments of each");
 
-    let origin = format!("http://{watch_at}");
-    let master = format!("{origin}/api/video/v1/us-east-1.000000000000.channel.{}.m3u8", site.0.id);
-    let master = String::from_utf8(run("curl", &["-s", &master]).await).unwrap();
+    let master = run("curl", &["-s", &stage.master]).await;
     let uris: Vec<&str> = master.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(uris, ["source", "180p30"].map(|name| format!("/media/{}/{name}/media.m3u8", stream.epoch)), "{master}");
+    let paths: Vec<&str> = uris.iter().filter_map(|uri| uri.split('?').next()).collect();
+    assert_eq!(
+        paths,
+        ["source", "180p30"].map(|name| format!("/media/{}/{name}/media.m3u8", stream.epoch)),
+        "{master}"
+    );
     assert!(master.contains("#EXT-X-INDEPENDENT-SEGMENTS"), "{master}");
     assert!(master.contains("RESOLUTION=320x180,FRAME-RATE=30.000,VIDEO=\"180p30\""), "{master}");
 
-    let mut texts = Vec::new();
+    let origin = stage.master.split("/api/").next().unwrap();
     for (uri, size) in uris.iter().zip(["640,360", "320,180"]) {
         let url = format!("{origin}{uri}");
-        texts.push(String::from_utf8(run("curl", &["-s", &url]).await).unwrap());
-        let entries = "stream=codec_name,width,height:frame=key_frame,pkt_pts_time";
-        let arguments = [
-            "-v",
-            "error",
-            "-live_start_index",
-            "0",
-            "-read_intervals",
-            "%+#70",
-            "-show_entries",
-            entries,
-            "-of",
-            "csv",
-            &url,
-        ];
-        let probed = String::from_utf8(run("ffprobe", &arguments).await).unwrap();
+        let entries = "stream=codec_name,width,height:frame=key_frame";
+        let arguments = ["-v", "error", "-live_start_index", "0", "-read_intervals", "%+#70", "-show_entries", entries];
+        let probed = run("ffprobe", &[&arguments[..], &["-of", "csv", &url]].concat()).await;
         assert!(probed.contains(&format!("h264,{size}")) && probed.contains("aac"), "{probed}");
-        assert!(probed.lines().filter(|line| line.starts_with("frame,1")).count() > 0, "{probed}");
+        assert!(probed.lines().any(|line| line.starts_with("frame,1")), "{probed}");
     }
-    for text in &texts {
-        let mut findings = Linter::new().check(text);
-        findings.retain(|finding| finding.severity == Severity::Error);
-        assert_eq!(findings, [], "{text}");
-        assert!(!text.contains("GAP"), "{text}");
-    }
-    assert_eq!(across(&[("source", &texts[0]), ("180p30", &texts[1])]), [], "{texts:#?}");
+    let playlists = check(&texts(&stream));
+    assert!(playlists.iter().all(|playlist| playlist.segments.iter().all(|segment| !segment.gap)));
     assert!(stream.findings().iter().all(|finding| finding.code.as_str() != "tracks-unaligned"));
 
     let mut publisher = publishing.await.unwrap();
