@@ -7,6 +7,10 @@ import { Stall } from "./stall";
 
 /** A live stream this far behind its edge was wound back on purpose. */
 const DVR_S = 8;
+/** Playback begins at a keyframe. Further behind than this it goes on to its distance by a jump, nearer by rate. */
+const START_BEHIND_S = 0.4;
+/** What must be buffered where a jump goes to, or the picture would wait there. */
+const JUMP_AHEAD_S = 0.2;
 
 export interface EdgeLook {
   readonly nowMs: number;
@@ -27,6 +31,8 @@ export class EdgeKeeper {
   readonly #hold = new LatencyHold();
   readonly #stall = new Stall();
   #follows = true;
+  /** The beginning has not taken its distance yet. */
+  #beginning = true;
   #initialBuffer = 0;
 
   constructor(element: Element) {
@@ -41,6 +47,7 @@ export class EdgeKeeper {
   restart(): void {
     this.#hold.reset();
     this.#follows = true;
+    this.#beginning = true;
   }
 
   stalled(): void {
@@ -67,6 +74,7 @@ export class EdgeKeeper {
   #holdLatency({ edge, held, nowMs }: EdgeLook): void {
     const { video } = this.#element;
     if (!edge || !held || !this.#follows || video.seeking) return;
+    if (this.#beginning && this.#begin(edge)) return;
     const step = this.#hold.step({
       latency: edge.edge - video.currentTime,
       holdBack: this.#holdBack(edge),
@@ -75,6 +83,16 @@ export class EdgeKeeper {
     });
     if (step.kind === "jump") video.currentTime = Math.max(0, edge.edge - step.latency);
     else if (video.playbackRate !== step.rate) video.playbackRate = step.rate;
+  }
+
+  /** Whether the beginning waits for its jump, or makes it. */
+  #begin(edge: LiveEdge): boolean {
+    const { video } = this.#element;
+    const behind = edge.edge - video.currentTime - this.#holdBack(edge);
+    this.#beginning = behind > START_BEHIND_S && this.#element.ahead() < behind + JUMP_AHEAD_S;
+    if (behind <= START_BEHIND_S) return false;
+    if (!this.#beginning) video.currentTime += behind;
+    return true;
   }
 
   #lookAtStall({ edge, waiting, finished, nowMs }: EdgeLook): EdgeFinding {

@@ -21,8 +21,8 @@ const DEADBAND_S = 0.06;
 const SETTLED_S = 0.02;
 /** Faster than this is heard in music and speech. */
 const RATE_MAX = 1.1;
-/** Speed for each second behind. */
-const GAIN = 0.15;
+/** Speed for each second behind: the last quarter of a second is made good within a few seconds. */
+const GAIN = 0.4;
 /** Further behind than this is not caught up by rate in reasonable time (40 s at the fastest): jump. */
 const JUMP_BEHIND_S = 4;
 /** A rate above 1 drains the buffer; below this much it would cause the next stall. */

@@ -238,14 +238,33 @@ describe("latency", () => {
   test("is held by rate", async () => {
     const bench = new Bench().playing();
     bench.engine.liveEdge = { edge: 11.6, holdBack: 0.6 };
-    bench.video.currentTime = 10;
+    bench.video.currentTime = 10.7;
     bench.video.ranges = [[5, 11.5]];
     await pass(300);
     expect(bench.video.playbackRate).toBe(1.1);
+    expect(bench.video.currentTime).toBe(10.7);
     expect(bench.player.getPlaybackRate()).toBe(1);
     bench.video.currentTime = 11;
     await pass(300);
     expect(bench.video.playbackRate).toBe(1);
+  });
+
+  test("begins at a keyframe, and takes its distance when what lies between has come", async () => {
+    const bench = new Bench().playing();
+    bench.engine.liveEdge = { edge: 12, holdBack: 0.6 };
+    bench.video.currentTime = 10;
+    bench.video.ranges = [[10, 10.4]];
+    await pass(300);
+    expect([bench.video.currentTime, bench.video.playbackRate]).toEqual([10, 1]);
+    bench.video.ranges = [[10, 12]];
+    await pass(300);
+    expect(bench.video.currentTime).toBeCloseTo(11.4);
+    // Later it is no beginning any more: the same distance is made good by rate.
+    bench.engine.liveEdge = { edge: 13, holdBack: 0.6 };
+    bench.video.ranges = [[10, 13]];
+    await pass(300);
+    expect(bench.video.currentTime).toBeCloseTo(11.4);
+    expect(bench.video.playbackRate).toBe(1.1);
   });
 
   test("far behind is left by a jump, unless the viewer went there", async () => {

@@ -78,7 +78,6 @@ async function main(): Promise<void> {
   }
   const player = create({ watch: true });
   player.attachHTMLVideoElement(byId("video", HTMLVideoElement));
-  new Controls(player, announce);
   let failure: PlayerError | undefined;
   player.addEventListener(PlayerEventType.ERROR, (error) => {
     failure = error;
@@ -93,11 +92,13 @@ async function main(): Promise<void> {
     player.play();
     player.load(config.playbackUrl);
   };
-  byId("again", HTMLButtonElement).addEventListener("click", start);
-  questions(player, config);
   // Muted, so that browsers let it begin by itself; the sound is one press away.
   player.setMuted(true);
+  // First of all, so that the playlist is on its way while the rest is put together.
   start();
+  byId("again", HTMLButtonElement).addEventListener("click", start);
+  new Controls(player, announce);
+  questions(player, config);
 }
 
 void main();
