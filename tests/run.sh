@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 : "${HEADWATER_BINARY:=$PWD/target/debug/headwater}"
 export HEADWATER_BINARY
+parts=(-ra)
+[ "${1:-}" = --quick ] && parts=(--deselect=tests/test_browser.py --deselect=tests/test_glass.py)
 status=0
-.venv/bin/python -m pytest tests -q --timeout=180 -p no:cacheprovider "$(if [ "${1:-}" = --quick ]; then echo --deselect=tests/test_browser.py; else echo -ra; fi)" || status=$?
+.venv/bin/python -m pytest tests -q --timeout=180 -p no:cacheprovider "${parts[@]}" || status=$?
 exit "$status"
