@@ -142,7 +142,8 @@ impl Targets {
     pub(super) fn learn(lesson: &Lesson, latency: Latency, metadata: &StreamMetadata, tracks: &Tracks) -> Targets {
         let goal = match latency {
             Latency::Low => 200 * MS,
-            Latency::Normal => 1_000 * MS,
+            // Three of them are the hold-back, and with encoding and presentation still within three seconds.
+            Latency::Normal => 900 * MS,
         };
         let target_duration_s = ((lesson.span + 500 * MS) / (1_000 * MS)).max(TARGET_DURATION_MIN_S);
         let times: Vec<i64> = lesson
