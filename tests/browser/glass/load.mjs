@@ -24,7 +24,7 @@ function request(path) {
 }
 
 function reload() {
-  return request(`${address.pathname}?_HLS_msn=${next.msn}&_HLS_part=${next.part}`);
+  return request(`${address.pathname}${address.search ? `${address.search}&` : "?"}_HLS_msn=${next.msn}&_HLS_part=${next.part}`);
 }
 
 /** Which part comes next, by the playlist's hint. */

@@ -35,10 +35,13 @@ export function variants(playlist: string, url: string): string[] {
   return found.length > 0 ? found : [url];
 }
 
-/** Order, host and query do not matter: they change with the ladder, a CDN or a token. */
+/** What names the viewer in a private channel's paths, anew with each multivariant playlist. */
+const VIEWER = /^\/media\/v\/[^/]+\//;
+
+/** Order, host, query and the viewer do not matter: they change with the ladder, a CDN, a token or each asking. */
 export function sessionOf(addresses: readonly string[]): string {
   return addresses
-    .map((address) => new URL(address).pathname)
+    .map((address) => new URL(address).pathname.replace(VIEWER, "/media/"))
     .sort()
     .join(" ");
 }

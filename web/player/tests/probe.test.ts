@@ -24,6 +24,9 @@ test("host, query and order do not make another session; the epoch does", () => 
   const one = sessionOf(["http://a/media/e1/source/m.m3u8?t=1", "http://a/media/e1/low/m.m3u8"]);
   expect(sessionOf(["http://b:8080/media/e1/low/m.m3u8", "http://b:8080/media/e1/source/m.m3u8"])).toBe(one);
   expect(sessionOf(["http://a/media/e2/source/m.m3u8", "http://a/media/e2/low/m.m3u8"])).not.toBe(one);
+  const viewer = (name: string, epoch: string): string => sessionOf([`http://a/media/v/${name}/${epoch}/source/m.m3u8`, `http://a/media/v/${name}/${epoch}/low/m.m3u8`]);
+  expect([viewer("x", "e1"), viewer("y", "e1")]).toEqual([one, one]);
+  expect(viewer("x", "e2")).not.toBe(one);
 });
 
 test("a probe tells status and session, and silence as 0", async () => {
