@@ -20,6 +20,8 @@ impl Server {
         let data = folder.join("data");
         let listen = ["api", "web", "rtmp"].map(|name| [format!("--listen-{name}"), "127.0.0.1:0".into()]).concat();
         let process = Command::new(binary)
+            // The server would take it for a setting.
+            .env_remove("HEADWATER_BINARY")
             .arg("--data")
             .arg(&data)
             .args(listen)
