@@ -1,5 +1,6 @@
 """What decodes strangers' media is shut off from everything, and never outlives the server."""
 
+import json
 import os
 import pathlib
 
@@ -59,3 +60,16 @@ def test_an_encoder_is_shut_off_and_dies_with_the_server(server, encoders):
 
     server.kill()
     until(lambda: status(pid) is None, "the encoder dies with the server", 10)
+
+
+def test_the_doctor_says_how_encoders_run(server):
+    def ladder():
+        found = server.cli("doctor", "--json", ok=False).stdout
+        return next(one for one in json.loads(found) if one["check"] == "ladder")
+
+    told = ladder()
+    assert told["found"].startswith("x264, ffmpeg version"), told
+    assert told["found"].endswith(", confined") if told["verdict"] == "good" else "not confined: " in told["found"], told
+    (server.folder / "headwater.toml").write_text("[ladder]\nffmpeg = '/nowhere/ffmpeg'\n")
+    told = ladder()
+    assert told["verdict"] == "warning" and "/nowhere/ffmpeg does not run" in told["found"], told

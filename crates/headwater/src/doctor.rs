@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use headwater_live::ladder::{self, Encoder, Options};
 use serde_json::json;
 
 use crate::config::{Config, TlsListen};
@@ -52,6 +53,7 @@ pub fn run(config: &Config, as_json: bool) -> bool {
         Command::new("ffmpeg").arg("-version"),
         "the demo needs it and every encoder test: apt-get install ffmpeg",
     ));
+    findings.push(ladder(&config.ladder));
     let venv = config.data.join("python/bin/python");
     let python = config.python.clone().unwrap_or_else(|| if venv.is_file() { venv } else { "python3".into() });
     findings.push(program(
@@ -103,6 +105,34 @@ fn print(findings: &[Finding]) {
         if let Some(cure) = &finding.cure {
             println!("  {:<12} {}", "", style.faint(cure));
         }
+    }
+}
+
+/// Whether encoders run as they are configured to be run.
+fn ladder(options: &Options) -> Finding {
+    let finding =
+        |verdict, found, cure: Option<&str>| Finding { what: "ladder", verdict, found, cure: cure.map(str::to_owned) };
+    if options.encoder == Encoder::Off {
+        return finding(Verdict::Good, "off: streams have their source only".into(), None);
+    }
+    let encoder = options.encoder.as_str();
+    match ladder::try_out(options) {
+        Err(error) => finding(
+            Verdict::Warning,
+            format!("{} does not run as an encoder: {error}", options.ffmpeg.display()),
+            Some("install ffmpeg where all may run it, or see ladder.confine and ladder.user in docs/configuration.md"),
+        ),
+        Ok(trial) if options.confiner.is_none() => finding(
+            Verdict::Warning,
+            format!("{encoder}, {}, not confined", trial.version),
+            Some("ladder.confine = \"on\" shuts encoders off from files and network"),
+        ),
+        Ok(trial) if !trial.not_confined.is_empty() => finding(
+            Verdict::Warning,
+            format!("{encoder}, {}, not confined: {}", trial.version, trial.not_confined.join("; ")),
+            Some("streams have their ladder all the same; Linux 6.12 and later confine all of it"),
+        ),
+        Ok(trial) => finding(Verdict::Good, format!("{encoder}, {}, confined", trial.version), None),
     }
 }
 

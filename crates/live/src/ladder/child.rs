@@ -24,14 +24,52 @@ const OPEN_FILES_MAX: u64 = 64;
 
 /// Starts an encoder. It dies with this thread at the latest, which is a worker's.
 pub(super) fn spawn(options: &Options, job: &Job<'_>) -> io::Result<Child> {
+    let mut command = Command::from(program(options)?);
+    command.args(job.arguments(options)).kill_on_drop(true);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid.filter(|_| options.confiner.is_none()) {
+        limit(pid, options);
+    }
+    Ok(child)
+}
+
+/// What a ladder would be made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// What ffmpeg calls itself.
+    pub version: String,
+    /// What this kernel does not confine.
+    pub not_confined: Vec<String>,
+}
+
+/// Runs ffmpeg as encoders are run, to see whether that works. Blocks for a moment.
+///
+/// # Errors
+/// Why it does not run.
+pub fn try_out(options: &Options) -> io::Result<Trial> {
+    let output = program(options)?.args(["-hide_banner", "-version"]).stdin(Stdio::null()).output()?;
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(io::Error::other(complaints.trim().to_owned()));
+    }
+    let not_confined = complaints.lines().filter_map(|line| line.strip_prefix(REPORT)).map(str::to_owned).collect();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let first = said.lines().next().unwrap_or_default();
+    let version = first.split_once(" Copyright").map_or(first, |(version, _)| version).to_owned();
+    Ok(Trial { version, not_confined })
+}
+
+/// The program as it is run, confined if that is asked for, with few of the server's variables.
+fn program(options: &Options) -> io::Result<std::process::Command> {
     let program = find(&options.ffmpeg)?;
     let mut command = match &options.confiner {
         Some(confiner) => {
             let confinement = confinement(options.encoder, confiner.user);
-            Command::from(confinement.command(&confiner.program, &confiner.subcommand, &program))
+            confinement.command(&confiner.program, &confiner.subcommand, &program)
         }
         None => {
-            let mut command = Command::new(&program);
+            let mut command = std::process::Command::new(&program);
             command.env_clear().current_dir("/");
             command
         }
@@ -41,13 +79,7 @@ pub(super) fn spawn(options: &Options, job: &Job<'_>) -> io::Result<Child> {
             command.env(name, value);
         }
     }
-    command.args(job.arguments(options)).kill_on_drop(true);
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(pid) = pid.filter(|_| options.confiner.is_none()) {
-        limit(pid, options);
-    }
-    Ok(child)
+    Ok(command)
 }
 
 /// The program's file; a bare name is looked for in `PATH`.

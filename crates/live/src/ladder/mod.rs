@@ -28,6 +28,7 @@ mod promise;
 mod relay;
 mod shed;
 
+pub use child::{Trial, try_out};
 pub use headwater_confine::User;
 use headwater_media::{AccessUnit, Keyframe, Track, TrackKind};
 use plan::Plan;
