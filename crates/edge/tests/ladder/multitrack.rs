@@ -1,6 +1,6 @@
 //! A publisher of two video tracks over RTMP: both are offered, aligned, and played by ffmpeg; nothing is encoded.
 
-use super::stage::{PATIENCE, Stage, check, run, texts};
+use super::stage::{PATIENCE, Stage, check, made, run, texts};
 use bytes::Bytes;
 use headwater_live::LadderState;
 use headwater_live::ladder::{self, Encoder};
@@ -130,7 +130,7 @@ async fn two_tracks_of_a_publisher_are_two_renditions() {
     let stream = stage.stream("two renditions", |stream| stream.offer().renditions.len() == 1).await;
     assert_eq!((stream.offer().ladder.clone(), stream.offer().source), (LadderState::Sent, true));
     let enough = async {
-        let mut small = stream.rendition("180p30").unwrap();
+        let mut small = made(&stream, "180p30");
         small.wait_for(|snapshot| snapshot.next().msn >= 2).await.unwrap();
         stream.watch.clone().wait_for(|snapshot| snapshot.next().msn >= 2).await.unwrap();
     };
@@ -164,7 +164,7 @@ async fn two_tracks_of_a_publisher_are_two_renditions() {
     publisher.client.finish().unwrap();
     publisher.flush().await;
     let ended = async {
-        stream.rendition("180p30").unwrap().wait_for(|snapshot| snapshot.ended()).await.unwrap();
+        made(&stream, "180p30").wait_for(|snapshot| snapshot.ended()).await.unwrap();
     };
     tokio::time::timeout(PATIENCE, ended).await.expect("its end");
 }
