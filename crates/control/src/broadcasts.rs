@@ -1,7 +1,7 @@
 //! What operations ask of live streams: the port that the live hub is connected to.
 
 use async_trait::async_trait;
-use headwater_live::{Finding, Hub, PutCue, Report};
+use headwater_live::{Audience, Finding, Hub, PutCue, Report};
 use headwater_model::Timestamp;
 use headwater_model::ivs::StreamHealth;
 
@@ -32,6 +32,9 @@ pub trait Broadcasts: Send + Sync + 'static {
     /// What is wrong with a channel's encoder, problems first; empty if nothing is live.
     fn findings(&self, channel_id: &str) -> Vec<Finding>;
 
+    /// Who watches a channel's stream; `None` if nothing is live on it.
+    fn audience(&self, channel_id: &str) -> Option<Audience>;
+
     /// Checks the playlists of a channel's stream; `None` if nothing is live on it. Some milliseconds of work.
     fn conformance(&self, channel_id: &str) -> Option<Report>;
 
@@ -55,6 +58,10 @@ impl Broadcasts for Hub {
 
     fn findings(&self, channel_id: &str) -> Vec<Finding> {
         Hub::stream(self, channel_id).map(|stream| stream.findings()).unwrap_or_default()
+    }
+
+    fn audience(&self, channel_id: &str) -> Option<Audience> {
+        Hub::stream(self, channel_id).map(|stream| stream.audience())
     }
 
     fn conformance(&self, channel_id: &str) -> Option<Report> {

@@ -8,7 +8,7 @@ use crate::{Control, Endpoints, Parts};
 use async_trait::async_trait;
 use headwater_functions::Functions;
 use headwater_interact::Interact;
-use headwater_live::{Finding, PutCue, Report};
+use headwater_live::{Audience, Finding, PutCue, Report};
 use headwater_model::ivs::{Channel, StreamHealth};
 use headwater_model::{Realm, Timestamp, id};
 use headwater_sites::{Sites, WebAddress};
@@ -59,6 +59,11 @@ impl Broadcasts for FakeBroadcasts {
 
     fn findings(&self, channel_id: &str) -> Vec<Finding> {
         if self.stream(channel_id).is_some() { self.findings.lock().unwrap().clone() } else { Vec::new() }
+    }
+
+    fn audience(&self, channel_id: &str) -> Option<Audience> {
+        let viewers = self.stream(channel_id)?.viewers;
+        Some(Audience { viewers: u64::try_from(viewers).unwrap_or_default(), ..Audience::default() })
     }
 
     fn conformance(&self, channel_id: &str) -> Option<Report> {

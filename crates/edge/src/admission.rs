@@ -129,7 +129,7 @@ struct Inner {
 }
 
 /// Whether media of a channel is served to viewer sessions only.
-pub(crate) fn is_guarded(channel: &Channel) -> bool {
+pub fn is_guarded(channel: &Channel) -> bool {
     channel.authorized || !channel.playback_restriction_policy_arn.is_empty()
 }
 

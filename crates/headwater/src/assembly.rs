@@ -31,6 +31,7 @@ use crate::config::{Config, TlsListen};
 use crate::http_server;
 use crate::metrics;
 use crate::open_files;
+use crate::private;
 use crate::server_file::{self, Addresses, Owned};
 
 /// Where the TLS listener is tried when nobody says where: the port of the protocol, then one that needs no privilege.
@@ -182,16 +183,19 @@ impl Server {
         let api_router = headwater_gateway::router(gateway);
         tasks.spawn(http_server::serve(listeners.api, api_router, doors.clone(), drain));
 
+        let gate = headwater_edge::Gate::closed();
         let viewers = headwater_edge::Viewers::new(config.views_max);
         tasks.spawn(viewers.clone().run(hub.clone(), work.clone()));
         let playback = headwater_edge::router(headwater_edge::State {
             hub: hub.clone(),
             channels: Arc::new(Channels(control.clone())),
             realm,
-            gate: headwater_edge::Gate::closed(),
+            gate: gate.clone(),
             viewers,
         });
-        let web_router = web(&control, playback, headwater_interact::router(interact.clone()), sites);
+        let answers = headwater_interact::router(interact.clone());
+        let answers = private::guard_answers(answers, control.clone(), hub.clone(), gate);
+        let web_router = web(&control, playback, answers, sites);
         tasks.spawn(http_server::serve(listeners.web, web_router.clone(), doors.clone(), drain));
 
         let directory: Arc<dyn headwater_ingest::Directory> =

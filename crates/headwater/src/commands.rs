@@ -408,7 +408,23 @@ pub async fn diagnose(client: &Client, channel: &str, as_json: bool) -> anyhow::
         println!("{mark} {:<20} {measured} {}, limit {limit}", text(finding, "code"), text(finding, "unit"));
         println!("  {:<20} {}", "", style.faint(&text(finding, "advice")));
     }
+    if let Some(line) = watching(&answer["audience"]) {
+        println!("  {line}");
+    }
     Ok(works)
+}
+
+/// How viewers fare, in a line; nothing while nothing is live.
+fn watching(audience: &Value) -> Option<String> {
+    let viewers = audience["viewers"].as_u64()?;
+    let mut line = format!("{:<20} {viewers}", "viewers");
+    if let (Some(p50), Some(p95)) = (audience["latency_p50_ms"].as_u64(), audience["latency_p95_ms"].as_u64()) {
+        line.push_str(&format!(", latency p50 {p50} ms, p95 {p95} ms"));
+    }
+    if let (Some(measured @ 1..), Some(stalled)) = (audience["measured"].as_u64(), audience["stalled"].as_u64()) {
+        line.push_str(&format!(", stalled lately {stalled} of {measured} that tell"));
+    }
+    Some(line)
 }
 
 fn print_json(value: &Value) -> anyhow::Result<()> {
@@ -419,6 +435,19 @@ fn print_json(value: &Value) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn viewers_are_told_as_far_as_they_are_measured() {
+        assert_eq!(watching(&Value::Null), None);
+        let counted = json!({"viewers": 3, "measured": 0, "stalled": 0, "latency_p50_ms": null});
+        assert_eq!(watching(&counted).as_deref(), Some("viewers              3"));
+        let measured =
+            json!({"viewers": 3, "measured": 2, "stalled": 1, "latency_p50_ms": 1500, "latency_p95_ms": 2500});
+        assert_eq!(
+            watching(&measured).as_deref(),
+            Some("viewers              3, latency p50 1500 ms, p95 2500 ms, stalled lately 1 of 2 that tell")
+        );
+    }
 
     #[test]
     fn csv_cells_are_quoted_and_are_no_formulas() {

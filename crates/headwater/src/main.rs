@@ -16,6 +16,7 @@ mod http_server;
 mod metrics;
 mod open_files;
 mod patience;
+mod private;
 mod progress;
 mod serve;
 mod server_file;

@@ -16,6 +16,38 @@ pub struct Diagnosis {
     pub health: Option<StreamHealth>,
     /// Problems first; empty for a good encoder.
     pub findings: Vec<Symptom>,
+    /// Who watches; `None` while nothing is live.
+    pub audience: Option<Watching>,
+}
+
+/// How viewers fare, as their players tell it.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+pub struct Watching {
+    /// Viewer sessions.
+    pub viewers: u64,
+    /// Those that told lately.
+    pub measured: u64,
+    /// Of the measured ones, those whose picture stood still lately.
+    pub stalled: u64,
+    /// From the encoder to the picture; half of those that told are nearer.
+    pub latency_p50_ms: Option<u32>,
+    /// Nineteen of twenty are nearer.
+    pub latency_p95_ms: Option<u32>,
+    /// Bits per second of what the middle viewer plays.
+    pub bitrate_p50_bps: Option<u64>,
+}
+
+impl From<headwater_live::Audience> for Watching {
+    fn from(audience: headwater_live::Audience) -> Self {
+        Watching {
+            viewers: audience.viewers,
+            measured: audience.measured,
+            stalled: audience.stalled,
+            latency_p50_ms: audience.latency_p50_ms,
+            latency_p95_ms: audience.latency_p95_ms,
+            bitrate_p50_bps: audience.bitrate_p50_bps,
+        }
+    }
 }
 
 /// One thing that is wrong.
@@ -81,6 +113,7 @@ pub async fn diagnose(control: &Control, channel: &str) -> Result<Diagnosis, Err
                 advice: finding.advice(),
             })
             .collect(),
+        audience: control.broadcasts().audience(&channel.id).map(Watching::from),
     })
 }
 
