@@ -426,7 +426,7 @@ async fn a_hinted_part_is_waited_for_and_a_hint_that_fails_is_a_404() {
     feed.send(12).await;
     let response = task.await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
-    assert_eq!(body(response).await, site.snapshot().part(next).expect("there").chunks().concat());
+    assert_eq!(body(response).await, site.snapshot().part(next).expect("there").body());
     feed.send(PICTURES_A_KEYFRAME).await;
     assert_eq!(failing.await.unwrap().status(), StatusCode::NOT_FOUND);
 }

@@ -83,7 +83,7 @@ fn look(
         std::fs::write(folder.join(format!("s{}.m4s", segment.msn())), body)?;
         for (index, part) in segment.parts().iter().enumerate() {
             let name = format!("s{}.p{index}.m4s", segment.msn());
-            std::fs::write(folder.join(name), part.chunks().concat())?;
+            std::fs::write(folder.join(name), part.body())?;
         }
         written.msn += 1;
     }

@@ -12,6 +12,7 @@ use crate::packager::part::{self, Content};
 use crate::packager::window::Window;
 use crate::packager::{SEGMENT_BYTES_MAX, Tracks, weight};
 use crate::snapshot::{DateRange, Part, Snapshot};
+use bytes::Bytes;
 use headwater_media::{AccessUnit, Cue, Keyframe, Timescale, Track, TrackKind, WallTime};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -492,7 +493,7 @@ impl Follower {
             self.gaps += u64::from(self.began);
             self.wants_keyframe = true;
             let gap =
-                Part { chunks: Vec::new(), bytes: 0, duration: cut.end - cut.start, independent: false, gap: true };
+                Part { body: Bytes::new(), duration: cut.end - cut.start, independent: false, gap: true };
             window.push_part(gap, 0);
             return;
         }

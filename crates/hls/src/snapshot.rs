@@ -58,8 +58,7 @@ pub enum Reach {
 #[derive(Clone, Debug)]
 pub struct Part {
     /// Headers (with `emsg` boxes), then the samples' payloads.
-    pub(crate) chunks: Vec<Bytes>,
-    pub(crate) bytes: u64,
+    pub(crate) body: Bytes,
     /// Ticks of 90 kHz, rounded to nearest when the track has another scale.
     pub(crate) duration: i64,
     pub(crate) independent: bool,
@@ -72,14 +71,14 @@ impl Part {
         self.gap
     }
 
-    /// The body as a list of buffers, in order.
-    pub fn chunks(&self) -> &[Bytes] {
-        &self.chunks
+    /// The body, in one buffer of its own.
+    pub fn body(&self) -> &Bytes {
+        &self.body
     }
 
     /// Length of the body.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.body.len() as u64
     }
 
     /// Duration in microseconds, as the playlist states it.
@@ -120,14 +119,14 @@ impl Segment {
         &self.parts
     }
 
-    /// The body as buffers, in order.
+    /// The body as buffers, in order: one for each part that has media.
     pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
-        self.parts.iter().flat_map(|part| part.chunks.iter())
+        self.parts.iter().map(|part| &part.body).filter(|body| !body.is_empty())
     }
 
     /// Length of the body.
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.bytes).sum()
+        self.parts.iter().map(|part| part.bytes()).sum()
     }
 
     /// Duration in microseconds.

@@ -1,4 +1,4 @@
-//! Writes one part: headers for its samples, payloads beside them.
+//! Writes one part: headers for its samples, and their payloads.
 
 use super::Tracks;
 use super::learn::ticks;
@@ -25,7 +25,7 @@ pub(crate) struct Content<'a> {
     pub(crate) independent: bool,
 }
 
-/// Writes a part. Payloads are kept as they are; only headers are new.
+/// Writes a part into a buffer of its own.
 pub(crate) fn write(sequence: u32, content: &Content<'_>, tracks: &Tracks) -> Part {
     let mut events = Vec::with_capacity(content.cues.len());
     for (cue, id) in content.cues.iter().zip(content.cue_number..) {
@@ -57,11 +57,9 @@ pub(crate) fn write(sequence: u32, content: &Content<'_>, tracks: &Tracks) -> Pa
         let start = MediaTime::new(content.start, Timescale::VIDEO).rescale(scale).ticks;
         runs.push(Run { track_id, base_decode_time: unsigned(start), samples: &[] });
     }
-    let mut chunks = Vec::with_capacity(1 + video.len() + audio.len());
-    chunks.push(fmp4::fragment_header(sequence, &events, &runs));
-    chunks.extend(content.video.iter().chain(content.audio).map(|unit| unit.data.clone()));
-    let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-    Part { chunks, bytes, duration: content.end - content.start, independent: content.independent, gap: false }
+    let payloads = content.video.iter().chain(content.audio).map(|unit| &unit.data);
+    let body = fmp4::fragment(sequence, &events, &runs, payloads);
+    Part { body, duration: content.end - content.start, independent: content.independent, gap: false }
 }
 
 fn video_samples(content: &Content<'_>) -> Vec<Sample> {

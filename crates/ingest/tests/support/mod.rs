@@ -292,8 +292,8 @@ pub fn count_samples(snapshot: &Snapshot) -> BTreeMap<String, usize> {
     for msn in 0..=last.msn {
         for part in 0.. {
             let Some(part) = snapshot.part(Position { msn, part }) else { break };
-            let body = part.chunks().concat();
-            for traf in children(&body, b"moof").into_iter().flat_map(|moof| children(moof, b"traf")) {
+            let body = part.body();
+            for traf in children(body, b"moof").into_iter().flat_map(|moof| children(moof, b"traf")) {
                 let track = u32_at(children(traf, b"tfhd")[0], 4);
                 let samples: u32 = children(traf, b"trun").into_iter().map(|trun| u32_at(trun, 4)).sum();
                 *counts.entry(handlers[&track].clone()).or_default() += samples as usize;

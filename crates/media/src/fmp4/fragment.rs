@@ -49,11 +49,41 @@ pub struct Event<'a> {
     pub duration: u32,
 }
 
-/// The header of a part. The payloads follow it: each run's samples in order, one run after another.
+/// A whole part in one buffer: events, `moof`, and `mdat` with the payloads, which are each run's samples in order, one run after another.
+///
+/// The payloads are copied: a part lives for as long as viewers may ask for it, and in a buffer of its own it pins nothing else, is written to a
+/// socket at once and costs one allocation.
+///
+/// # Panics
+/// The payloads are 2 GiB or more.
+pub fn fragment<'a>(
+    sequence: u32,
+    events: &[Event<'_>],
+    runs: &[Run<'_>],
+    payloads: impl Iterator<Item = &'a Bytes>,
+) -> Bytes {
+    let mut out = header(sequence, events, runs, payload_bytes(runs));
+    payloads.for_each(|payload| out.extend_from_slice(payload));
+    Bytes::from(out)
+}
+
+/// The header of a part, to which its payloads are to be added.
+///
+/// # Panics
+/// The payloads are 2 GiB or more.
 pub fn fragment_header(sequence: u32, events: &[Event<'_>], runs: &[Run<'_>]) -> Bytes {
+    Bytes::from(header(sequence, events, runs, 0))
+}
+
+fn payload_bytes(runs: &[Run<'_>]) -> usize {
+    runs.iter().flat_map(|run| run.samples).map(|sample| sample.size as usize).sum()
+}
+
+/// Writes the header, with room for so many bytes after it.
+fn header(sequence: u32, events: &[Event<'_>], runs: &[Run<'_>], room: usize) -> Vec<u8> {
     let samples: usize = runs.iter().map(|run| run.samples.len()).sum();
     let metadata: usize = events.iter().map(|event| event.cue.payload.len() + 256).sum();
-    let mut out = Vec::with_capacity(128 + runs.len() * 96 + samples * 16 + metadata);
+    let mut out = Vec::with_capacity(128 + runs.len() * 96 + samples * 16 + metadata + room);
     for event in events {
         emsg(&mut out, event);
     }
@@ -75,7 +105,7 @@ pub fn fragment_header(sequence: u32, events: &[Event<'_>], runs: &[Run<'_>]) ->
     let size = u32::try_from(payload + 8).expect("a part is far below 4 GiB: the packager bounds segments");
     u32(&mut out, size);
     out.extend(b"mdat");
-    Bytes::from(out)
+    out
 }
 
 fn emsg(out: &mut Vec<u8>, event: &Event<'_>) {

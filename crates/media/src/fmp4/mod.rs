@@ -15,7 +15,7 @@ mod init;
 #[cfg(test)]
 mod tests;
 
-pub use fragment::{Event, Run, Sample, fragment_header};
+pub use fragment::{Event, Run, Sample, fragment, fragment_header};
 pub use init::init_segment;
 
 /// The video track's id in every init segment and fragment.

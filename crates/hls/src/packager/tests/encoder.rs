@@ -129,8 +129,7 @@ pub(super) fn number(payload: &[u8]) -> u32 {
 
 /// The `moof` of a part, read by an independent reader.
 pub(super) fn moof(part: &Part) -> Moof {
-    let header = &part.chunks()[0];
-    let mut rest = &header[..];
+    let mut rest = &part.body()[..];
     loop {
         match Any::decode(&mut rest).unwrap() {
             Any::Moof(moof) => return moof,
@@ -142,7 +141,7 @@ pub(super) fn moof(part: &Part) -> Moof {
 
 /// The events of a part: id, presentation time, ID3 bytes.
 pub(super) fn events(part: &Part) -> Vec<mp4_atom::Emsg> {
-    let mut rest = &part.chunks()[0][..];
+    let mut rest = &part.body()[..];
     let mut events = Vec::new();
     while let Ok(Any::Emsg(emsg)) = Any::decode(&mut rest) {
         events.push(emsg);
@@ -152,12 +151,12 @@ pub(super) fn events(part: &Part) -> Vec<mp4_atom::Emsg> {
 
 /// The payloads of a part with their tracks, found through its boxes; checks that they fill the part to its last byte.
 pub(super) fn payloads(part: &Part) -> Vec<(u32, u32)> {
-    let body: Vec<u8> = part.chunks().concat();
+    let body = part.body();
     assert_eq!(body.len() as u64, part.bytes());
     let moof = moof(part);
     let start = body.windows(4).position(|window| window == b"moof").unwrap() - 4;
     let mut found = Vec::new();
-    let mut end = part.chunks()[0].len();
+    let mut end = body.windows(4).position(|window| window == b"mdat").unwrap() + 4;
     for traf in &moof.traf {
         for trun in &traf.trun {
             let mut at = start + trun.data_offset.unwrap() as usize;
