@@ -15,8 +15,8 @@ pub const GUESTS_MAX: usize = 1_000;
 /// Bytes read at once from a guest: its commands are short.
 pub const GUEST_READ_BYTES: usize = 4 << 10;
 
-/// Bytes read at once from a publisher: a keyframe of a 6 Mb/s stream in two or three reads.
-pub const PUBLISHER_READ_BYTES: usize = 64 << 10;
+/// Bytes read at once from a publisher: most pictures of a 4 Mb/s stream in one read, a keyframe in ten. Each encoder holds a buffer of this size.
+pub const PUBLISHER_READ_BYTES: usize = 16 << 10;
 
 /// A refused encoder may have sent more than we want to read; while that is thrown away our last words reach it, where a close
 /// would have the system drop them.
