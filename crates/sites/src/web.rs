@@ -45,33 +45,48 @@ pub fn with_sites(sites: Sites, native: Arc<dyn NativeSites>, rest: Router) -> R
     Router::new().fallback(dispatch).with_state((face, rest))
 }
 
+/// The website that a request is for by its host, if it is for one.
+pub fn site_of_request<B>(address: &WebAddress, request: &http::Request<B>) -> Option<String> {
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|value| value.to_str().ok())
+        .or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+    site_of_host(address, host.unwrap_or_default())
+}
+
 /// The website that a host name means, if it is one of ours: `NAME.s3-website.localhost`,
 /// `NAME.s3-website-REGION.…`, or `NAME` under a configured suffix. The port does not matter.
+///
+/// Asked for each request, so nothing is allocated for hosts that are no website's.
 pub fn site_of_host(address: &WebAddress, host: &str) -> Option<String> {
     let host = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    let host = host.trim_end_matches('.');
+    let named = |name: &str| (!name.is_empty()).then(|| name.to_ascii_lowercase());
     for suffix in std::iter::once(&address.suffix).chain(&address.more_suffixes) {
-        let suffix = suffix.to_ascii_lowercase();
-        if let Some(name) = host.strip_suffix(&suffix).and_then(|rest| rest.strip_suffix('.')) {
+        if let Some(name) = strip_suffix_of_any_case(host, suffix).and_then(|rest| rest.strip_suffix('.')) {
             return named(name);
         }
     }
-    let at = host.find(".s3-website.").or_else(|| host.find(".s3-website-"))?;
+    let at = find_of_any_case(host, ".s3-website.").or_else(|| find_of_any_case(host, ".s3-website-"))?;
     named(&host[..at])
 }
 
+fn strip_suffix_of_any_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
+    let (rest, end) = text.split_at_checked(text.len().checked_sub(suffix.len())?)?;
+    end.eq_ignore_ascii_case(suffix).then_some(rest)
+}
+
+/// Where an ASCII text begins in another.
+fn find_of_any_case(text: &str, wanted: &str) -> Option<usize> {
+    text.as_bytes().windows(wanted.len()).position(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))
+}
+
 async fn dispatch(State((face, rest)): State<(Face, Router)>, request: Request) -> Response {
-    let host = request
-        .headers()
-        .get(HOST)
-        .and_then(|value| value.to_str().ok())
-        .or_else(|| request.uri().authority().map(|authority| authority.as_str()))
-        .unwrap_or_default();
-    if let Some(name) = site_of_host(face.sites.web(), host) {
+    if let Some(name) = site_of_request(face.sites.web(), &request) {
         let path = request.uri().path().to_owned();
         return face.answer(Visit { name, path, base: String::new() }, request.into_parts().0).await;
     }
