@@ -492,8 +492,7 @@ impl Follower {
         if missing || foreign || unconfigured || too_large {
             self.gaps += u64::from(self.began);
             self.wants_keyframe = true;
-            let gap =
-                Part { body: Bytes::new(), duration: cut.end - cut.start, independent: false, gap: true };
+            let gap = Part { body: Bytes::new(), duration: cut.end - cut.start, independent: false, gap: true };
             window.push_part(gap, 0);
             return;
         }
