@@ -2,6 +2,7 @@
 
 use crate::admission::Pass;
 use crate::cmcd::Told;
+use crate::range::Range;
 use crate::{Shared, media, respond};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
@@ -31,8 +32,10 @@ pub(crate) async fn file(
     let query = query.as_deref().unwrap_or_default();
     shared.viewers.note(&stream, pass.number, Told::by_request(query, &headers));
     let allowed = pass.allowed.clone();
+    let range = Range::read(&headers);
+    drop(headers);
     let response = tokio::select! {
-        response = media::answer(&shared, &stream, &rendition, &file, query, &headers) => response,
+        response = media::answer(&shared, &stream, &rendition, &file, query, range) => response,
         () = pass.revoked() => refused(&Refusal::Revoked),
     };
     allowed.on(respond::for_one_viewer(response))

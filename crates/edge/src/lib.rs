@@ -29,6 +29,7 @@ mod guarded;
 mod media;
 mod playlist;
 pub mod query;
+mod range;
 mod resource;
 mod respond;
 mod text;

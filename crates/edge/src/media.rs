@@ -1,5 +1,6 @@
 //! Init segments, segments and parts. What a playlist announces and does not hold yet is waited for.
 
+use crate::range::Range;
 use crate::resource::Resource;
 use crate::wait::{self, Look, Snapshots};
 use crate::{Shared, admission, counting, guarded, playlist, respond};
@@ -32,7 +33,10 @@ pub(crate) async fn file(
     } else if !query.is_empty() {
         counting::hear(&shared, &stream, query);
     }
-    answer(&shared, &stream, &rendition, &file, query, &headers).await
+    let range = Range::read(&headers);
+    // They are slices of the connection's read buffer, which a waiting viewer is not to pin.
+    drop(headers);
+    answer(&shared, &stream, &rendition, &file, query, range).await
 }
 
 /// A file of a stream, for a request that may have it.
@@ -42,7 +46,7 @@ pub(crate) async fn answer(
     rendition: &str,
     file: &str,
     query: &str,
-    headers: &HeaderMap,
+    range: Range,
 ) -> Response {
     let Some(resource) = Resource::parse(file) else {
         return not_found("there is no such file");
@@ -59,11 +63,11 @@ pub(crate) async fn answer(
     match resource {
         Resource::Playlist => playlist::media(shared, stream, watch, query).await,
         Resource::Init(index) => match snapshot(&watch).init(index) {
-            Some(bytes) => respond::media(headers, std::iter::once(bytes.clone()), bytes.len() as u64),
+            Some(bytes) => respond::media(range, std::iter::once(bytes), bytes.len() as u64),
             None => not_found("there is no such init segment"),
         },
-        Resource::Segment(msn) => segment(shared, watch, msn, headers).await,
-        Resource::Part(position) => part(shared, watch, position, headers).await,
+        Resource::Segment(msn) => segment(shared, watch, msn, range).await,
+        Resource::Part(position) => part(shared, watch, position, range).await,
     }
 }
 
@@ -71,27 +75,27 @@ fn snapshot(watch: &Snapshots) -> Arc<Snapshot> {
     watch.borrow().clone()
 }
 
-async fn segment(shared: &Shared, watch: Snapshots, msn: u64, headers: &HeaderMap) -> Response {
+async fn segment(shared: &Shared, watch: Snapshots, msn: u64, range: Range) -> Response {
     let found = wait::for_answer(watch, &shared.waiting, |snapshot| match snapshot.segment(msn) {
         Some(segment) => Look::Answer(Some(Arc::clone(segment)).filter(|segment| !segment.gap())),
         None if msn == snapshot.next().msn && !snapshot.ended() => Look::Wait,
         None => Look::Answer(None),
     });
     match found.await {
-        Ok(Some(segment)) => respond::media(headers, segment.chunks().cloned(), segment.bytes()),
+        Ok(Some(segment)) => respond::media(range, segment.chunks(), segment.bytes()),
         Ok(None) => not_found("there is no such segment"),
         Err(given_up) => playlist::respond_given_up(given_up),
     }
 }
 
-async fn part(shared: &Shared, watch: Snapshots, position: Position, headers: &HeaderMap) -> Response {
+async fn part(shared: &Shared, watch: Snapshots, position: Position, range: Range) -> Response {
     let found = wait::for_answer(watch, &shared.waiting, |snapshot| match snapshot.part(position) {
         Some(part) => Look::Answer(Some(Arc::clone(part)).filter(|part| !part.gap())),
         None if is_ahead(snapshot, position) => Look::Wait,
         None => Look::Answer(None),
     });
     match found.await {
-        Ok(Some(part)) => respond::media(headers, part.chunks().iter().cloned(), part.bytes()),
+        Ok(Some(part)) => respond::media(range, std::iter::once(part.body()), part.bytes()),
         Ok(None) => not_found("there is no such part"),
         Err(given_up) => playlist::respond_given_up(given_up),
     }
