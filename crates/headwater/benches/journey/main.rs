@@ -1,6 +1,6 @@
-//! `cargo bench --package headwater`: the release binary as a whole, measured from outside over loopback.
+//! `cargo bench --package headwater --bench journey`: the release binary as a whole, measured from outside over loopback.
 //!
-//! `cargo bench --package headwater -- PART…` runs some parts only; without one, all run:
+//! The same with `-- PART…` runs some parts only; without one, all run:
 //!
 //! | part | what it measures |
 //! |---|---|
