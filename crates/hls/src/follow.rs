@@ -11,7 +11,7 @@ use crate::packager::learn::{MS, Targets, ticks};
 use crate::packager::part::{self, Content};
 use crate::packager::window::Window;
 use crate::packager::{SEGMENT_BYTES_MAX, Tracks, weight};
-use crate::snapshot::{DateRange, Part, Snapshot};
+use crate::snapshot::{AdMark, DateRange, Part, Snapshot};
 use bytes::Bytes;
 use headwater_media::{AccessUnit, Cue, Keyframe, Timescale, Track, TrackKind, WallTime};
 use std::collections::VecDeque;
@@ -84,6 +84,7 @@ pub struct PartCut {
     pub(crate) cue_time: i64,
     pub(crate) cue_number: u32,
     pub(crate) cue_date: WallTime,
+    pub(crate) ad_marks: Vec<AdMark>,
 }
 
 /// Whether a rendition has pictures.
@@ -484,6 +485,9 @@ impl Follower {
                 payload: cue.payload.clone(),
                 position,
             });
+        }
+        for mark in &cut.ad_marks {
+            window.push_ad_mark(mark);
         }
         // A configuration changes only where a segment begins.
         let unconfigured = self.tracks == Tracks::default();

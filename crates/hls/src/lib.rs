@@ -21,6 +21,6 @@ pub mod playlist;
 pub mod snapshot;
 
 pub use follow::{Cut, Follower};
-pub use packager::{Error, Latency, Options, Packager};
+pub use packager::{Error, Latency, Options, Packager, Splice};
 pub use playlist::Delta;
 pub use snapshot::{Part, Position, Reach, Segment, Snapshot};

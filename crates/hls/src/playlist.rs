@@ -2,9 +2,10 @@
 //!
 //! URIs of the media playlist are relative to its own: `init-N.mp4`, `sMSN.m4s`, `sMSN.pPART.m4s`.
 
-use crate::snapshot::{DateRange, Part, Position, Segment, Snapshot, window_start};
+use crate::snapshot::{AdMark, DateRange, Part, Position, Segment, Snapshot, window_start};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use headwater_media::scte35::SpliceEdge;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -270,6 +271,11 @@ fn render(snapshot: &Snapshot, listed: &Listed<'_>, delta: Delta) -> String {
             date_range(&mut out, cue);
         }
     }
+    for mark in &snapshot.ad_marks {
+        if mark.is_listed(media_sequence, listed.next) {
+            ad_mark(&mut out, mark);
+        }
+    }
     if listed.ended {
         out.push_str("#EXT-X-ENDLIST\n");
     } else {
@@ -331,6 +337,26 @@ fn date_range(out: &mut String, cue: &DateRange) {
             cue.class,
             cue.start,
             STANDARD.encode(&cue.payload),
+        ),
+    );
+}
+
+/// rfc8216bis, "Mapping SCTE-35 into EXT-X-DATERANGE": the two ends have the same id and start; the way out has what is
+/// planned, the way back what came of it.
+fn ad_mark(out: &mut String, mark: &AdMark) {
+    let (duration, attribute) = match mark.edge {
+        SpliceEdge::Out { .. } => ("PLANNED-DURATION", "SCTE35-OUT"),
+        SpliceEdge::In => ("DURATION", "SCTE35-IN"),
+    };
+    let message: String = mark.message.iter().map(|byte| format!("{byte:02X}")).collect();
+    line(
+        out,
+        format_args!(
+            "#EXT-X-DATERANGE:ID=\"{}\",START-DATE=\"{}\",{duration}={}.{:03},{attribute}=0x{message}",
+            mark.id,
+            mark.start,
+            mark.duration_ms / 1_000,
+            mark.duration_ms % 1_000,
         ),
     );
 }

@@ -1,6 +1,7 @@
 //! What viewers read: an immutable picture of the window, made anew at each change.
 
 use bytes::Bytes;
+use headwater_media::scte35::SpliceEdge;
 use headwater_media::{Track, WallTime};
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ pub(crate) fn window_start(segments: &[Arc<Segment>], target_duration_s: i64) ->
 /// A part's place: the media sequence number of its segment and its index there, from 0.
 ///
 /// A whole segment's place is that of its last part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// Media sequence number.
     pub msn: u64,
@@ -175,6 +176,41 @@ pub struct DateRange {
     pub position: Position,
 }
 
+/// One end of an ad break as the playlist marks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdMark {
+    /// The break's id, the same at both ends.
+    pub id: String,
+    /// When the break begins.
+    pub start: WallTime,
+    /// Milliseconds.
+    pub duration_ms: u32,
+    /// Which end.
+    pub edge: SpliceEdge,
+    /// The SCTE-35 message.
+    pub message: Vec<u8>,
+    /// The part that brought it.
+    pub position: Position,
+    /// The part at which it is over: of the way out, that of the way back. Until then it stays in the playlist, also
+    /// when the window has gone on: who joins in the middle of a break must know.
+    pub last: Option<Position>,
+}
+
+impl AdMark {
+    /// Whether the playlist from `first` up to before `next` has it.
+    pub(crate) fn is_listed(&self, first: u64, next: Position) -> bool {
+        self.position < next && !self.is_over(first)
+    }
+
+    /// Whether the window, that now begins with `first`, has left it behind.
+    pub(crate) fn is_over(&self, first: u64) -> bool {
+        match self.edge {
+            SpliceEdge::Out { .. } => self.last.is_some_and(|last| last.msn < first),
+            SpliceEdge::In => self.position.msn < first,
+        }
+    }
+}
+
 /// The window at one revision. Viewers hold an `Arc` of it; it never changes.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -192,6 +228,7 @@ pub struct Snapshot {
     pub(crate) next: Position,
     pub(crate) inits: Vec<(u32, Bytes)>,
     pub(crate) cues: Vec<Arc<DateRange>>,
+    pub(crate) ad_marks: Vec<Arc<AdMark>>,
     pub(crate) ended: bool,
     pub(crate) all_independent: bool,
     pub(crate) video: Option<Track>,
@@ -289,6 +326,11 @@ impl Snapshot {
     /// The cues that the window still covers, oldest first.
     pub fn cues(&self) -> &[Arc<DateRange>] {
         &self.cues
+    }
+
+    /// The ends of ad breaks that the window still covers, oldest first.
+    pub fn ad_marks(&self) -> &[Arc<AdMark>] {
+        &self.ad_marks
     }
 
     /// The same window, over: for when whoever made it is gone.

@@ -10,6 +10,7 @@
 //! | [`cue`] | timed metadata and its ID3 tag | ID3v2.4, "Carriage of ID3 Timed Metadata in CMAF" |
 //! | [`flv`] | what RTMP carries, demultiplexed | FLV 10.1, Enhanced RTMP v2 |
 //! | [`matroska`] | tracks and units as a live file, out only | RFC 9559 |
+//! | [`scte35`] | messages that mark ad breaks | ANSI/SCTE 35 |
 //! | [`fmp4`] | init segments and fragments | ISO/IEC 14496-12, CMAF |
 //!
 //! Left out: further audio tracks of Enhanced RTMP (told and passed over), HDR metadata packets (ignored), codecs other than those above (refused by name).
@@ -21,6 +22,7 @@ pub mod flv;
 pub mod fmp4;
 pub mod matroska;
 pub mod metadata;
+pub mod scte35;
 pub mod time;
 pub mod track;
 

@@ -28,9 +28,8 @@ pub fn across(renditions: &[(&str, &str)]) -> Vec<Finding> {
             }
         }
         for range in &playlist.date_ranges {
-            if let Some(other) = lead.date_ranges.iter().find(|other| other.get("ID") == range.get("ID"))
-                && other != range
-            {
+            let mut others = lead.date_ranges.iter().filter(|other| other.get("ID") == range.get("ID")).peekable();
+            if others.peek().is_some() && !others.any(|other| other == range) {
                 findings.error("same-cues", format!("{name} has another {:?}", range.get("ID")));
             }
         }

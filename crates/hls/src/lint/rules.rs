@@ -2,7 +2,7 @@
 
 use super::read::{ReadPlaylist, ReadSegment, date, micros};
 use super::{Finding, Severity};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Slack for decimals that were rounded, microseconds.
 const ROUNDING_US: i64 = 20;
@@ -177,13 +177,22 @@ fn hint(playlist: &ReadPlaylist, findings: &mut Findings) {
     }
 }
 
-/// "EXT-X-DATERANGE": ids are unique, the start is a date.
+/// "EXT-X-DATERANGE": ids are unique, but for the two ends of an ad break ("Mapping SCTE-35 into EXT-X-DATERANGE"); those
+/// agree in what both say. The start is a date.
 fn date_ranges(playlist: &ReadPlaylist, findings: &mut Findings) {
-    let mut ids = BTreeSet::new();
+    let mut ids = BTreeMap::new();
     for range in &playlist.date_ranges {
         match range.get("ID") {
-            Some(id) if ids.insert(id) => {}
-            Some(id) => findings.error("date-range-id", format!("{id} comes twice")),
+            Some(id) => match ids.insert(id, range) {
+                None => {}
+                Some(out) if out.contains_key("SCTE35-OUT") && range.contains_key("SCTE35-IN") => {
+                    let contrary = range.iter().find(|(name, value)| out.get(*name).is_some_and(|out| out != *value));
+                    if let Some((name, _)) = contrary {
+                        findings.error("date-range-id", format!("the two ends of {id} differ in {name}"));
+                    }
+                }
+                Some(_) => findings.error("date-range-id", format!("{id} comes twice")),
+            },
             None => findings.error("date-range-id", "EXT-X-DATERANGE without ID".into()),
         }
         if range.get("START-DATE").and_then(|text| date(text)).is_none() {

@@ -7,6 +7,7 @@
 
 use super::learn::{Lesson, MS, SEGMENT_MIN, Targets, ticks};
 use super::part::{self, Content};
+use super::splice::{Splice, Splices};
 use super::window::Window;
 use super::{CUES_WAITING_MAX, Error, Options, SEGMENT_BYTES_MAX, Tracks, weight};
 use crate::follow::{Beginning, Cut, Opening, PartCut};
@@ -117,6 +118,7 @@ pub(super) struct Cutter {
     /// How far sound may reach over the end of the part that is being closed, ticks.
     overhang: i64,
     cues: VecDeque<Cue>,
+    splices: Splices,
     cue_number: u32,
     sequence: u32,
     /// When the newest segment ends, by its date.
@@ -144,6 +146,7 @@ impl Cutter {
             audio_last: None,
             overhang: 0,
             cues: VecDeque::new(),
+            splices: Splices::default(),
             cue_number: 1,
             sequence: 1,
             wall_end: None,
@@ -208,9 +211,23 @@ impl Cutter {
             return Err(Error::CuesFull);
         }
         self.cues.push_back(cue);
+        Ok(self.next_part())
+    }
+
+    /// When about the next part will be presented.
+    fn next_part(&self) -> WallTime {
         let next_part =
             self.domain.as_ref().map(|domain| domain.wall_at(domain.part.start + self.part_target + domain.shift));
-        Ok(next_part.or(self.wall_end).unwrap_or(WallTime(0)))
+        next_part.or(self.wall_end).unwrap_or(WallTime(0))
+    }
+
+    pub(super) fn push_splice(&mut self, splice: Splice) -> Result<WallTime, Error> {
+        if !self.window.is_published() {
+            return Err(Error::NotLive);
+        }
+        let start = splice.start.max(self.next_part());
+        self.splices.begin(Splice { start, ..splice }).map_err(|id| Error::AdBreakRuns { id })?;
+        Ok(start)
     }
 
     /// Closes what is open; the next unit that is taken begins a new domain.
@@ -463,6 +480,7 @@ impl Cutter {
         self.sequence = self.sequence.wrapping_add(1);
         let position = self.window.next();
         let start = domain.wall_at(cue_time);
+        let ad_marks = self.splices.marks(start);
         if self.cuts.is_some() {
             let (pictures, blocks) = match self.lead {
                 TrackKind::Video => (closed.units.len(), sound.clone()),
@@ -480,6 +498,7 @@ impl Cutter {
                 cue_time,
                 cue_number: self.cue_number,
                 cue_date: start,
+                ad_marks: ad_marks.clone(),
             }));
             self.tell(|| cut);
         }
@@ -492,6 +511,9 @@ impl Cutter {
                 payload: cue.payload,
                 position,
             });
+        }
+        for mark in &ad_marks {
+            self.window.push_ad_mark(mark);
         }
         let held = closed.units.iter().chain(&sound).map(weight).sum();
         self.part_weight = 0;

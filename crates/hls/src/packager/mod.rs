@@ -3,6 +3,7 @@
 mod cut;
 pub(crate) mod learn;
 pub(crate) mod part;
+mod splice;
 pub(crate) mod window;
 
 #[cfg(test)]
@@ -13,6 +14,7 @@ use crate::snapshot::Snapshot;
 use cut::Cutter;
 use headwater_media::{AccessUnit, Cue, StreamMetadata, Track, TrackKind, WallTime};
 use learn::Learning;
+pub use splice::Splice;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -57,6 +59,12 @@ pub enum Error {
     /// More cues than the stream can take up.
     #[error("{CUES_WAITING_MAX} cues wait already")]
     CuesFull,
+    /// Another ad break is not over.
+    #[error("ad break {id} is not over")]
+    AdBreakRuns {
+        /// Its id.
+        id: String,
+    },
     /// The stream has not started, or is over.
     #[error("stream is not live")]
     NotLive,
@@ -217,6 +225,17 @@ impl Packager {
     pub fn handle_cue(&mut self, cue: Cue) -> Result<WallTime, Error> {
         match &mut self.phase {
             Phase::Live(cutter) => cutter.push_cue(cue),
+            Phase::Learning(_) | Phase::Ended(_) => Err(Error::NotLive),
+        }
+    }
+
+    /// Marks an ad break in the playlist. Returns when it begins: no earlier than the next part.
+    ///
+    /// # Errors
+    /// [`Error::NotLive`] before the first snapshot and after the end; [`Error::AdBreakRuns`].
+    pub fn handle_splice(&mut self, splice: Splice) -> Result<WallTime, Error> {
+        match &mut self.phase {
+            Phase::Live(cutter) => cutter.push_splice(splice),
             Phase::Learning(_) | Phase::Ended(_) => Err(Error::NotLive),
         }
     }

@@ -2,8 +2,9 @@
 
 use super::Tracks;
 use super::learn::{MS, Targets};
-use crate::snapshot::{CUES_MAX, DateRange, Part, Position, RETIRED_SEGMENTS, Segment, Snapshot, window_start};
+use crate::snapshot::{AdMark, CUES_MAX, DateRange, Part, Position, RETIRED_SEGMENTS, Segment, Snapshot, window_start};
 use bytes::Bytes;
+use headwater_media::scte35::SpliceEdge;
 use headwater_media::{WallTime, fmp4};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(crate) struct Window {
     inits: Vec<(u32, Bytes)>,
     init_tracks: Tracks,
     cues: VecDeque<Arc<DateRange>>,
+    ad_marks: VecDeque<Arc<AdMark>>,
     all_independent: bool,
     ended: bool,
     peak_bandwidth: u64,
@@ -45,6 +47,7 @@ impl Window {
             inits: Vec::new(),
             init_tracks: Tracks::default(),
             cues: VecDeque::new(),
+            ad_marks: VecDeque::new(),
             all_independent: true,
             ended: false,
             peak_bandwidth: 0,
@@ -127,6 +130,21 @@ impl Window {
         }
     }
 
+    /// Adds the mark of one end of an ad break, at the part that comes next. The way back tells its way out until when it
+    /// stays.
+    pub(crate) fn push_ad_mark(&mut self, mark: &AdMark) {
+        let position = self.next();
+        if mark.edge == SpliceEdge::In {
+            for out in self.ad_marks.iter_mut().filter(|out| out.id == mark.id) {
+                *out = Arc::new(AdMark { last: Some(position), ..(**out).clone() });
+            }
+        }
+        self.ad_marks.push_back(Arc::new(AdMark { position, ..mark.clone() }));
+        if self.ad_marks.len() > CUES_MAX {
+            self.ad_marks.pop_front();
+        }
+    }
+
     /// What the units of the open segment count.
     pub(crate) fn open_weight(&self) -> u64 {
         self.open_weight
@@ -152,6 +170,7 @@ impl Window {
             while self.cues.front().is_some_and(|cue| cue.position.msn < first.msn) {
                 self.cues.pop_front();
             }
+            self.ad_marks.retain(|mark| !mark.is_over(first.msn));
             self.inits.retain(|(index, _)| *index >= first.init);
         }
     }
@@ -188,6 +207,7 @@ impl Window {
             next: self.next(),
             inits: self.inits.clone(),
             cues: self.cues.iter().cloned().collect(),
+            ad_marks: self.ad_marks.iter().cloned().collect(),
             ended: self.ended,
             all_independent: self.all_independent,
             video: self.init_tracks.video.clone(),

@@ -2,6 +2,7 @@
 
 use super::encoder::{Encoder, events, moof};
 use super::*;
+use crate::packager::Splice;
 use headwater_media::{Cue, CueOwner, Keyframe, StreamMetadata};
 
 fn cue(id: &str) -> Cue {
@@ -190,6 +191,45 @@ fn a_cue_rides_in_the_next_part_with_the_time_of_its_first_picture() {
         "#EXT-X-DATERANGE:ID=\"c1\",CLASS=\"metadata.live-video.net\",START-DATE=\"2026-11-24T05:29:46.323Z\",\
          DURATION=0.0,X-HEADWATER-PAYLOAD=\"eyJxIjoiYzEifQ==\""
     );
+}
+
+#[test]
+fn an_ad_break_is_told_at_once_and_stays_until_it_is_over() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    let splice = |id: &str, at| Splice { id: id.into(), event_id: 7, start: START.plus_ms(at), duration_ms: 30_000 };
+    assert_eq!(stage.packager.handle_splice(splice("a", 0)), Err(super::super::Error::NotLive));
+    let marks = |stage: &Stage| {
+        let text = stage.viewer.text();
+        text.lines().filter(|line| line.contains("SCTE35")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut told = Vec::new();
+    for step in Encoder::default().run(60_000) {
+        let at = step.wall_ms;
+        if told.is_empty() && at >= 5_000 {
+            told.push((at, Vec::new()));
+            assert_eq!(stage.packager.handle_splice(splice("a", 8_000)), Ok(START.plus_ms(8_000)));
+            let refused = stage.packager.handle_splice(splice("b", 0));
+            assert_eq!(refused, Err(super::super::Error::AdBreakRuns { id: "a".into() }));
+        }
+        stage.unit(step.unit, at);
+        if !stage.viewer.snapshots.is_empty() && told.last().is_some_and(|(_, lines)| *lines != marks(&stage)) {
+            told.push((at, marks(&stage)));
+        }
+    }
+    let out = "#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2026-11-24T05:29:50.123Z\",PLANNED-DURATION=30.000,\
+               SCTE35-OUT=0xFC302000000000000000FFF00F05000000077FFFFE002932E0000100000000";
+    let back = "#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2026-11-24T05:29:50.123Z\",DURATION=30.000,\
+                SCTE35-IN=0xFC301B00000000000000FFF00A05000000077F5F000100000000";
+    let [_, (at_out, first), (at_in, both), (_, none)] = &told[..] else { panic!("{told:#?}") };
+    assert!((5_000..5_600).contains(at_out), "told with the next part: {at_out}");
+    let without_checksum = |line: &str| line[..line.len() - 8].to_owned();
+    assert_eq!(first.iter().map(|line| without_checksum(line)).collect::<Vec<_>>(), [out]);
+    assert!((38_000..38_600).contains(at_in), "over when the stream gets there: {at_in}");
+    assert_eq!(both[0], first[0], "it was kept although the window had gone on");
+    assert_eq!(without_checksum(&both[1]), back);
+    assert!(none.is_empty(), "both leave together");
+    assert!(stage.packager.handle_splice(splice("b", 0)).unwrap() > START.plus_ms(59_500), "the next one may begin");
 }
 
 #[test]
