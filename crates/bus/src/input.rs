@@ -1,7 +1,6 @@
 //! What a target gets: the event, a constant, a part of the event, or a template filled from it.
 
 use crate::path::Path;
-use headwater_model::Realm;
 use headwater_model::event::{Event, Rule, TargetInput};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -106,8 +105,7 @@ fn parse_path(text: &str) -> Result<Path, InputError> {
 /// What a target gets of an event. What a path does not find is `null`, or nothing inside a template's string. A
 /// template whose result is not JSON gives a string. A value in a template's string is escaped, so that the result
 /// stays JSON.
-pub fn render(input: &TargetInput, rule: &Rule, event: &Event, realm: &Realm) -> Value {
-    let envelope = event.envelope(realm);
+pub fn render(input: &TargetInput, rule: &Rule, event: &Event, envelope: Value) -> Value {
     match input {
         TargetInput::Event => envelope,
         TargetInput::Constant(text) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
@@ -232,6 +230,7 @@ fn string_is_key(rest: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failing step is a failing test")]
     use super::*;
+    use headwater_model::Realm;
     use headwater_model::Timestamp;
     use proptest::prelude::*;
     use serde_json::json;
@@ -253,7 +252,7 @@ mod tests {
 
     fn rendered(input: TargetInput) -> Value {
         check(&input).unwrap();
-        render(&input, &rule(), &event(), &Realm::default())
+        render(&input, &rule(), &event(), event().envelope(&Realm::default()))
     }
 
     fn transformed(paths: &[(&str, &str)], template: &str) -> Value {
@@ -330,14 +329,14 @@ mod tests {
                 paths: [("x".to_owned(), "$.detail.text".to_owned())].into(),
                 template: r#"{"a": "<x>", "b": <x>}"#.into(),
             };
-            prop_assert_eq!(render(&input, &rule(), &event, &Realm::default()), json!({"a": text, "b": text}));
+            prop_assert_eq!(render(&input, &rule(), &event, event.envelope(&Realm::default())), json!({"a": text, "b": text}));
         }
 
         #[test]
         fn no_template_makes_it_panic(template in "[<>x\"\\\\ :{}é]{0,20}") {
             let input = TargetInput::Transformer { paths: [("x".to_owned(), "$.detail".to_owned())].into(), template };
             let _ = check(&input);
-            render(&input, &rule(), &event(), &Realm::default());
+            render(&input, &rule(), &event(), event().envelope(&Realm::default()));
         }
     }
 }

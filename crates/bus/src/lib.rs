@@ -17,6 +17,7 @@ mod matcher;
 mod path;
 pub mod pattern;
 mod publish;
+pub mod replay;
 pub mod rules;
 mod run;
 

@@ -2,9 +2,10 @@
 
 use crate::delivery::{DELIVERIES, Delivery};
 use crate::{Clock, Pattern, input};
-use headwater_model::Realm;
 use headwater_model::event::{Event, Rule};
+use headwater_model::{Realm, Timestamp};
 use headwater_store::{Batch, Error, Select, Store, Topic};
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -88,25 +89,37 @@ impl Matcher {
         let envelope = event.envelope(&self.realm);
         let now = self.clock.now();
         for (rule, _) in self.rules.iter().filter(|(_, pattern)| pattern.matches(&envelope)) {
-            tracing::debug!(rule = %rule.name, event_id = %event.id, targets = rule.targets.len(), "rule matched");
-            for target in &rule.targets {
-                let due = match i64::try_from(target.delay_ms) {
-                    Ok(0) => now,
-                    Ok(delay_ms) => event.time.plus_ms(delay_ms),
-                    Err(_) => event.time.plus_ms(i64::MAX),
-                };
-                let payload = input::render(&target.input, rule, event, &self.realm);
-                let delivery = Delivery::new(event, rule, target, payload, due);
-                let body = serde_json::to_value(&delivery).map_err(|source| Error::Document {
-                    kind: "delivery".into(),
-                    id: event.id.clone(),
-                    source,
-                })?;
-                batch.enqueue(DELIVERIES, now, due, body);
-            }
+            enqueue(rule, event, &envelope, now, batch)?;
         }
         Ok(())
     }
+}
+
+/// Adds the deliveries of an event to the targets of a rule that it matches. `envelope` is the event as they get it.
+pub(crate) fn enqueue(
+    rule: &Rule,
+    event: &Event,
+    envelope: &Value,
+    now: Timestamp,
+    batch: &mut Batch,
+) -> Result<(), Error> {
+    tracing::debug!(rule = %rule.name, event_id = %event.id, targets = rule.targets.len(), "rule matched");
+    for target in &rule.targets {
+        let due = match i64::try_from(target.delay_ms) {
+            Ok(0) => now,
+            Ok(delay_ms) => event.time.plus_ms(delay_ms),
+            Err(_) => event.time.plus_ms(i64::MAX),
+        };
+        let payload = input::render(&target.input, rule, event, envelope.clone());
+        let delivery = Delivery::new(event, rule, target, payload, due);
+        let body = serde_json::to_value(&delivery).map_err(|source| Error::Document {
+            kind: "delivery".into(),
+            id: event.id.clone(),
+            source,
+        })?;
+        batch.enqueue(DELIVERIES, now, due, body);
+    }
+    Ok(())
 }
 
 /// Rules are checked when they are put. One that an older version let through is left out, and told of.
