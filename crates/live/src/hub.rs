@@ -7,7 +7,7 @@ use crate::session::{Command, INBOX, Identity, Progress, Session, conclude};
 use crate::stream::LiveStream;
 use crate::takeover::{Claim, TakeoverRefusal};
 use headwater_media::{StreamMetadata, Track};
-use headwater_model::ivs::Channel;
+use headwater_model::ivs::{AdBreak, Channel};
 use headwater_model::{Timestamp, id};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,6 +101,21 @@ pub enum CueError {
     /// More cues wait than the stream can take up; the encoder may be away.
     #[error("too many cues wait")]
     TooMany,
+}
+
+/// Why an ad break is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdBreakError {
+    /// The channel has no live stream.
+    #[error("channel is not broadcasting")]
+    NotBroadcasting,
+    /// Another one is not over.
+    #[error("ad break {id} is not over")]
+    Runs {
+        /// Its id.
+        id: String,
+    },
 }
 
 /// A cue that was taken.
@@ -247,6 +262,19 @@ impl Hub {
         let command = Command::Cue { payload, reply };
         entry.inbox.send(command).await.map_err(|_| CueError::NotBroadcasting)?;
         answer.await.map_err(|_| CueError::NotBroadcasting)?
+    }
+
+    /// Marks an ad break in the playlists of the channel's stream. Returns it, with the time that it begins at, when its
+    /// event is recorded.
+    ///
+    /// # Errors
+    /// [`AdBreakError`].
+    pub async fn insert_ad_break(&self, channel_id: &str, asked: AdBreak) -> Result<AdBreak, AdBreakError> {
+        let entry = self.entry(channel_id).ok_or(AdBreakError::NotBroadcasting)?;
+        let (reply, answer) = oneshot::channel();
+        let command = Command::AdBreak { asked, reply };
+        entry.inbox.send(command).await.map_err(|_| AdBreakError::NotBroadcasting)?;
+        answer.await.map_err(|_| AdBreakError::NotBroadcasting)?
     }
 
     /// Ends the channel's session and cuts its publisher. Returns when the end is recorded.

@@ -4,7 +4,7 @@ use crate::doctor::LimitBreach;
 use crate::takeover::TakeoverRefusal;
 use async_trait::async_trait;
 use headwater_model::Timestamp;
-use headwater_model::ivs::{AudioIngest, Channel, VideoIngest};
+use headwater_model::ivs::{AdBreak, AudioIngest, Channel, VideoIngest};
 
 /// What happened to a session.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,10 +13,10 @@ pub enum SessionEventKind {
     Created,
     /// The first playlist is there: the stream can be watched.
     Start {
-        /// What the encoder sends.
-        video: Option<VideoIngest>,
-        /// What the encoder sends.
-        audio: Option<AudioIngest>,
+        /// Video tracks that the encoder sends, `Track0` first.
+        video: Vec<VideoIngest>,
+        /// Audio tracks, likewise.
+        audio: Vec<AudioIngest>,
     },
     /// A newer publisher took over.
     Takeover,
@@ -24,6 +24,8 @@ pub enum SessionEventKind {
     TakeoverFailure(TakeoverRefusal),
     /// What is sent is above a limit of IVS.
     LimitBreach(LimitBreach),
+    /// An ad break was marked in the playlist.
+    AdBreak(AdBreak),
     /// No data for [`crate::STARVATION_AFTER`].
     StarvationStart,
     /// Data again.

@@ -44,6 +44,7 @@ fn name(kind: &SessionEventKind) -> &'static str {
         SessionEventKind::Takeover => "Takeover",
         SessionEventKind::TakeoverFailure(refusal) => refusal.code(),
         SessionEventKind::LimitBreach(breach) => breach.name(),
+        SessionEventKind::AdBreak(_) => "AdBreak",
         SessionEventKind::StarvationStart => "StarvationStart",
         SessionEventKind::StarvationEnd => "StarvationEnd",
         SessionEventKind::End => "End",
@@ -179,9 +180,8 @@ async fn a_stream_starts_with_its_facts_and_ends_at_once_when_it_says_so() {
     assert_eq!((live.health(), &live.stream_id[..]), (StreamHealth::Healthy, publisher.stream_id()));
     assert_eq!(live.epoch.len(), 32);
     let start = world.notes.events.lock().unwrap()[1].clone();
-    let SessionEventKind::Start { video: Some(video), audio: Some(audio) } = start.kind else {
-        panic!("expected a start with both tracks")
-    };
+    let SessionEventKind::Start { video, audio } = start.kind else { panic!("expected a start") };
+    let ([video], [audio]) = (&video[..], &audio[..]) else { panic!("expected one track of each kind") };
     assert_eq!((&video.codec[..], &video.encoder[..]), ("avc1.42C01E", "fixture"));
     assert_eq!((video.width, video.height, video.target_framerate), (640, 480, 30));
     assert_eq!((&audio.codec[..], audio.sample_rate, audio.channels), ("mp4a.40.2", 48_000, 2));
@@ -350,6 +350,30 @@ async fn cues_are_taken_while_the_stream_is_live() {
     publisher.finish(Ending::Clean).await;
     until("hidden", || world.hub.stream(&world.channel.id).is_none()).await;
     assert_eq!(put().await, Err(CueError::NotBroadcasting));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ad_break_is_marked_and_told_and_no_other_begins_before_it_is_over() {
+    use headwater_model::ivs::AdBreak;
+    let world = world();
+    let asked = |id: &str| AdBreak { id: id.into(), duration_s: 2, target_start: Timestamp(0) };
+    let insert = async |id| world.hub.insert_ad_break(&world.channel.id, asked(id)).await;
+    assert_eq!(insert("first").await, Err(AdBreakError::NotBroadcasting));
+    let publisher = world.publish().await;
+    stream(&publisher, 5_000).await.unwrap();
+    let first = insert("first").await.unwrap();
+    assert!(first.target_start > Timestamp(0), "it begins with the next part, not in the past");
+    assert_eq!(world.notes.of(&world.channel), ["Created", "Start", "AdBreak"]);
+    assert_eq!(insert("second").await, Err(AdBreakError::Runs { id: "first".into() }));
+    stream(&publisher, 1_000).await.unwrap();
+    let starts = |snapshot: &headwater_hls::Snapshot| {
+        snapshot.ad_marks().iter().map(|mark| (mark.id.clone(), mark.start.0)).collect::<Vec<_>>()
+    };
+    let out = ("first".to_owned(), first.target_start.0);
+    assert_eq!(starts(&world.stream().snapshot()), [out.clone()]);
+    stream(&publisher, 2_000).await.unwrap();
+    assert_eq!(starts(&world.stream().snapshot()), [out.clone(), out]);
+    insert("second").await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,22 @@
-//! Channel, stream key, stream session. Source: model `ivs` 2020-07-14 (shapes Channel, StreamKey, StreamSession).
+//! Channel, stream key, stream session, and what a channel refers to. Source: model `ivs` 2020-07-14 (shapes Channel,
+//! StreamKey, StreamSession, and those of the modules).
+
+mod ads;
+mod playback;
+mod quotas;
+mod recording;
+mod slate;
+
+pub use ads::{AdBreak, AdConfiguration, PostRoll};
+pub use playback::{
+    KeyError, PlaybackKeyPair, PlaybackRestrictionPolicy, PublicKey, ViewerRevocation, is_country, is_origin,
+    parse_public_key,
+};
+pub use quotas::Quotas;
+pub use recording::{
+    RecordingConfiguration, RecordingMode, RecordingState, Rendition, RenditionSelection, ThumbnailStorage, Thumbnails,
+};
+pub use slate::{FailoverSlate, SlateState};
 
 use crate::{Realm, Secret, Timestamp, id};
 use serde::{Deserialize, Serialize};
@@ -155,6 +173,31 @@ impl Channel {
     }
 }
 
+impl Channel {
+    /// Labels that it is found by: its name and each resource that it refers to ([`reference_label`]).
+    pub fn labels(&self) -> Vec<String> {
+        let references = [
+            &self.recording_configuration_arn,
+            &self.playback_restriction_policy_arn,
+            &self.ad_configuration_arn,
+            &self.failover_slate_configuration_arn,
+        ];
+        let references = references.into_iter().filter(|arn| !arn.is_empty()).map(|arn| reference_label(arn));
+        let name = (!self.name.is_empty()).then(|| name_label(&self.name));
+        name.into_iter().chain(references).collect()
+    }
+}
+
+/// The label of channels of this name.
+pub fn name_label(name: &str) -> String {
+    format!("name={name}")
+}
+
+/// The label of channels that refer to the resource with this ARN.
+pub fn reference_label(arn: &str) -> String {
+    format!("refers-to={arn}")
+}
+
 /// What an encoder shows to publish on a channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamKey {
@@ -216,7 +259,7 @@ pub struct StreamEvent {
     pub code: String,
 }
 
-/// The video track that the encoder sent.
+/// A video track that the encoder sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VideoIngest {
     /// RFC 6381, such as `avc1.42C028`.
@@ -233,7 +276,7 @@ pub struct VideoIngest {
     pub height: u32,
 }
 
-/// The audio track that the encoder sent.
+/// An audio track that the encoder sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AudioIngest {
     /// RFC 6381, such as `mp4a.40.2`.
@@ -263,13 +306,49 @@ pub struct StreamSession {
     /// Newest last; at most 500.
     #[serde(default)]
     pub events: Vec<StreamEvent>,
-    /// What the encoder sent, once known.
-    pub video: Option<VideoIngest>,
-    /// What the encoder sent, once known.
-    pub audio: Option<AudioIngest>,
+    /// Video tracks that the encoder sent, `Track0` first; empty until they are known.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub video: Vec<VideoIngest>,
+    /// Audio tracks, likewise.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub audio: Vec<AudioIngest>,
+    /// The channel's recording configuration as it was when the stream went live.
+    #[serde(default)]
+    pub recording_configuration: Option<RecordingConfiguration>,
+    /// The channel's failover slate as it was when the stream went live.
+    #[serde(default)]
+    pub failover_slate: Option<FailoverSlate>,
     /// Whether a limit was broken or something failed.
     #[serde(default)]
     pub has_error_event: bool,
+}
+
+impl StreamSession {
+    /// Label of sessions that have not ended.
+    pub const OPEN: &str = "open";
+
+    /// Labels that it is found by.
+    pub fn labels(&self) -> Vec<String> {
+        self.end_time.is_none().then(|| StreamSession::OPEN.to_owned()).into_iter().collect()
+    }
+}
+
+/// A list. Sessions of servers that knew one track only have that track, or `null`, in its place.
+fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Tracks<T> {
+        Many(Vec<T>),
+        One(Option<T>),
+    }
+    Ok(match Tracks::deserialize(deserializer)? {
+        Tracks::Many(tracks) => tracks,
+        Tracks::One(track) => track.into_iter().collect(),
+    })
 }
 
 /// Characters of an SRT passphrase, as in the samples of IVS' documentation; SRT itself takes 10 to 79.
@@ -282,8 +361,6 @@ pub const TAGS_MAX: usize = 50;
 pub const SESSION_DAYS_KEPT: i64 = 60;
 /// Most bytes of one `PutMetadata` payload (service quota "metadata payload": 1 KB).
 pub const METADATA_BYTES_MAX: usize = 1024;
-/// `PutMetadata` calls a second and channel (service quota).
-pub const METADATA_CALLS_PER_SECOND: usize = 5;
 /// Events kept in a session (`truncatedEvents` of GetStreamSession).
 pub const SESSION_EVENTS_MAX: usize = 500;
 

@@ -43,6 +43,12 @@ impl Timestamp {
         self.format(MILLIS)
     }
 
+    /// Reads an ISO 8601 time with an offset or `Z` (RFC 3339), to the millisecond.
+    pub fn parse_iso(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Timestamp)
+    }
+
     /// The calendar form, for callers that need its parts.
     pub fn to_datetime(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
@@ -62,5 +68,14 @@ mod tests {
         let at = Timestamp(1_795_498_182_123);
         assert_eq!(at.iso_seconds(), "2026-11-24T05:29:42Z");
         assert_eq!(at.iso_millis(), "2026-11-24T05:29:42.123Z");
+    }
+
+    #[test]
+    fn times_are_read_with_any_offset_and_precision() {
+        let at = Some(Timestamp(1_795_498_182_000));
+        assert_eq!(Timestamp::parse_iso("2026-11-24T05:29:42Z"), at);
+        assert_eq!(Timestamp::parse_iso("2026-11-24T06:29:42.000999+01:00"), at);
+        assert_eq!(Timestamp::parse_iso("2026-11-24"), None);
+        assert_eq!(Timestamp::parse_iso("5"), None);
     }
 }

@@ -79,6 +79,7 @@ impl Sites {
                     prefix: Some(format!("{bucket}/{prefix}")),
                     after: cursor.map(|key| format!("{bucket}/{key}")),
                     limit: PAGE,
+                    ..Select::default()
                 },
             )
             .await?;

@@ -87,6 +87,36 @@ pub enum Write {
         /// What must be so.
         expect: Expect,
     },
+    /// Gives a record, which must be there, these labels and no others.
+    Label {
+        /// Kind of the record.
+        kind: String,
+        /// Its id.
+        id: String,
+        /// [`crate::Select::label`] finds by each.
+        labels: Vec<String>,
+    },
+    /// Writes nothing; the record must be there, as the writes before this one leave it.
+    Require {
+        /// Kind of the record.
+        kind: String,
+        /// Its id.
+        id: String,
+    },
+    /// Writes nothing; there may be so many records of the kind, as the writes before this one leave it.
+    Within {
+        /// Kind of the records.
+        kind: String,
+        /// How many there may be.
+        max: u64,
+    },
+    /// Writes nothing; no record of the kind may have the label, as the writes before this one leave it.
+    Unlabelled {
+        /// Kind of the records.
+        kind: String,
+        /// The label.
+        label: String,
+    },
     /// Appends to the event log.
     Event(Event),
     /// Adds a job; its `id` is set by the store.
@@ -171,6 +201,26 @@ impl Batch {
         self
     }
 
+    /// Has the commit fail with [`Error::Missing`] unless the record is there: what refers to it is then never left
+    /// without it.
+    pub fn require<T: Document>(&mut self, id: &str) -> &mut Self {
+        self.writes.push(Write::Require { kind: T::KIND.into(), id: id.into() });
+        self
+    }
+
+    /// Has the commit fail with [`Error::Full`] if there are now more than `max` records of the kind. To follow what is
+    /// inserted; the cost does not grow with the records.
+    pub fn within<T: Document>(&mut self, max: u64) -> &mut Self {
+        self.writes.push(Write::Within { kind: T::KIND.into(), max });
+        self
+    }
+
+    /// Has the commit fail with [`Error::Labelled`] if a record of the kind has the label.
+    pub fn unlabelled<T: Document>(&mut self, label: impl Into<String>) -> &mut Self {
+        self.writes.push(Write::Unlabelled { kind: T::KIND.into(), label: label.into() });
+        self
+    }
+
     /// Appends to the event log.
     pub fn event(&mut self, event: Event) -> &mut Self {
         self.writes.push(Write::Event(event));
@@ -226,8 +276,11 @@ impl Batch {
             id: id.clone(),
             source,
         })?;
-        let record = Record { kind: T::KIND.into(), id, parent: value.parent(), body, revision: 0 };
+        let record = Record { kind: T::KIND.into(), id: id.clone(), parent: value.parent(), body, revision: 0 };
         self.writes.push(Write::Put(record, expect));
+        if let Some(labels) = value.labels() {
+            self.writes.push(Write::Label { kind: T::KIND.into(), id, labels });
+        }
         Ok(self)
     }
 }

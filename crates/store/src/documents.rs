@@ -13,6 +13,10 @@ pub trait Document: Serialize + DeserializeOwned + Send + Sync {
     fn parent(&self) -> String {
         String::new()
     }
+    /// What it can be found by besides ([`Select::label`]), written with it; `None` if its kind has no labels.
+    fn labels(&self) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// A document with the revision that it was read at.
@@ -87,6 +91,9 @@ impl Document for ivs::Channel {
     fn id(&self) -> String {
         self.arn.clone()
     }
+    fn labels(&self) -> Option<Vec<String>> {
+        Some(self.labels())
+    }
 }
 
 impl Document for ivs::StreamKey {
@@ -106,6 +113,58 @@ impl Document for ivs::StreamSession {
     }
     fn parent(&self) -> String {
         self.channel.arn.clone()
+    }
+    fn labels(&self) -> Option<Vec<String>> {
+        Some(self.labels())
+    }
+}
+
+impl Document for ivs::PlaybackKeyPair {
+    const KIND: &'static str = "playback-key";
+    fn id(&self) -> String {
+        self.arn.clone()
+    }
+    fn labels(&self) -> Option<Vec<String>> {
+        Some(vec![self.label()])
+    }
+}
+
+impl Document for ivs::PlaybackRestrictionPolicy {
+    const KIND: &'static str = "playback-restriction-policy";
+    fn id(&self) -> String {
+        self.arn.clone()
+    }
+}
+
+impl Document for ivs::RecordingConfiguration {
+    const KIND: &'static str = "recording-configuration";
+    fn id(&self) -> String {
+        self.arn.clone()
+    }
+}
+
+impl Document for ivs::AdConfiguration {
+    const KIND: &'static str = "ad-configuration";
+    fn id(&self) -> String {
+        self.arn.clone()
+    }
+}
+
+impl Document for ivs::FailoverSlate {
+    const KIND: &'static str = "failover-slate-configuration";
+    fn id(&self) -> String {
+        self.arn.clone()
+    }
+}
+
+impl Document for ivs::ViewerRevocation {
+    const KIND: &'static str = "viewer-revocation";
+    /// `CHANNEL-ARN/VIEWER-ID`: all ARNs of channels have as many slashes, so the two cannot be confused.
+    fn id(&self) -> String {
+        ivs::ViewerRevocation::record_id(&self.channel_arn, &self.viewer_id)
+    }
+    fn parent(&self) -> String {
+        self.channel_arn.clone()
     }
 }
 

@@ -26,6 +26,22 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// There would be more records of a kind than [`crate::Batch::within`] allows.
+    #[error("there are {max} of {kind} already")]
+    Full {
+        /// Kind of the records.
+        kind: String,
+        /// How many there may be.
+        max: u64,
+    },
+    /// A record has a label that [`crate::Batch::unlabelled`] wants gone.
+    #[error("a {kind} is labelled {label:?}")]
+    Labelled {
+        /// Kind of the record.
+        kind: String,
+        /// The label.
+        label: String,
+    },
     /// A document does not have the shape that this version reads.
     #[error("{kind} {id:?} cannot be read")]
     Document {

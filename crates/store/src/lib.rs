@@ -15,7 +15,8 @@
 //! (`synchronous=FULL`). Readers see committed state only. Objects' bytes lie in [`Blobs`].
 //!
 //! Concurrent changes do not lose one another: [`Batch::update`] names the revision that it read and fails with
-//! [`Error::Conflict`] if the record has moved on; [`update`] is the loop around it.
+//! [`Error::Conflict`] if the record has moved on; [`update`] is the loop around it. What must hold of other records is part
+//! of the batch too: [`Batch::require`], [`Batch::within`], [`Batch::unlabelled`].
 
 mod batch;
 mod blobs;
@@ -55,6 +56,8 @@ pub enum Topic {
 pub struct Select {
     /// Only those with this parent.
     pub parent: Option<String>,
+    /// Only those with this label ([`Document::labels`]).
+    pub label: Option<String>,
     /// Only ids greater than this.
     pub after: Option<String>,
     /// Only ids that begin so.
@@ -89,7 +92,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Exists`] if an inserted record exists; [`Error::Conflict`] if an updated record is at another
-    /// revision; [`Error::Missing`] if it is gone; [`Error::Engine`] if the storage engine failed.
+    /// revision; [`Error::Missing`] if it, or a required one, is gone; [`Error::Full`] and [`Error::Labelled`] if the
+    /// batch says so; [`Error::Engine`] if the storage engine failed.
     async fn commit(&self, batch: Batch) -> Result<Committed, Error>;
 
     /// One record.

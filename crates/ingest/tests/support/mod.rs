@@ -71,6 +71,7 @@ impl Journal for Recorded {
             SessionEventKind::Takeover => "takeover",
             SessionEventKind::TakeoverFailure(refusal) => refusal.code(),
             SessionEventKind::LimitBreach(breach) => breach.name(),
+            SessionEventKind::AdBreak(_) => "ad break",
             SessionEventKind::StarvationStart => "starvation start",
             SessionEventKind::StarvationEnd => "starvation end",
             SessionEventKind::End => "end",

@@ -10,15 +10,15 @@ pub(crate) use show::Progress;
 
 use crate::counters::Ingested;
 use crate::doctor::Doctor;
-use crate::hub::{CueError, Publish, PublishError, PutCue, Shared};
+use crate::hub::{AdBreakError, CueError, Publish, PublishError, PutCue, Shared};
 use crate::journal::SessionEventKind;
 use crate::publisher::{CutReason, Input, Publisher};
 use crate::renditions::Renditions;
 use crate::timeline::Timeline;
 use attach::{Attached, lost};
-use headwater_hls::{Latency, Packager};
-use headwater_media::{Cue, CueOwner, StreamMetadata, Track};
-use headwater_model::ivs::{Channel, LatencyMode, StreamHealth};
+use headwater_hls::{Latency, Packager, Splice};
+use headwater_media::{Cue, CueOwner, StreamMetadata, Track, WallTime};
+use headwater_model::ivs::{AdBreak, Channel, LatencyMode, StreamHealth};
 use headwater_model::{Timestamp, id};
 use show::Published;
 use std::sync::Arc;
@@ -48,6 +48,7 @@ pub(crate) enum Command {
     Media { publisher: u64, input: Input },
     Leave { publisher: u64 },
     Cue { payload: String, reply: oneshot::Sender<Result<PutCue, CueError>> },
+    AdBreak { asked: AdBreak, reply: oneshot::Sender<Result<AdBreak, AdBreakError>> },
     Stop { reply: oneshot::Sender<()> },
 }
 
@@ -90,6 +91,8 @@ pub(crate) struct Session {
     publisher: Option<Attached>,
     publishers: u64,
     takeovers: u32,
+    /// Ad breaks so far; also the newest one's id in SCTE-35.
+    ad_breaks: u32,
     window: Duration,
     /// When media came last, or when a publisher came or went, if that was later.
     last_sign: Instant,
@@ -133,6 +136,7 @@ impl Session {
             publisher: None,
             publishers: 0,
             takeovers: 0,
+            ad_breaks: 0,
             window,
             last_sign: now,
             last_media: now,
@@ -231,6 +235,14 @@ impl Session {
                 let _ = reply.send(self.put_cue(payload));
                 Flow::Continue
             }
+            Command::AdBreak { asked, reply } => {
+                let inserted = self.insert_ad_break(asked);
+                if let Ok(ad_break) = &inserted {
+                    self.record_firmly(SessionEventKind::AdBreak(ad_break.clone())).await;
+                }
+                let _ = reply.send(inserted);
+                Flow::Continue
+            }
             Command::Stop { reply } => {
                 tracing::info!("stream is stopped");
                 Flow::Over { cut: CutReason::Stopped, stopped: Some(reply) }
@@ -284,6 +296,21 @@ impl Session {
         })?;
         let stream_id = self.identity.stream_id.clone();
         Ok(PutCue { cue_id, stream_id, pdt: Timestamp(at.0) })
+    }
+
+    fn insert_ad_break(&mut self, asked: AdBreak) -> Result<AdBreak, AdBreakError> {
+        self.ad_breaks += 1;
+        let splice = Splice {
+            id: asked.id.clone(),
+            event_id: self.ad_breaks,
+            start: WallTime(asked.target_start.0),
+            duration_ms: asked.duration_s.saturating_mul(1_000),
+        };
+        let start = self.packager.handle_splice(splice).map_err(|error| match error {
+            headwater_hls::Error::AdBreakRuns { id } => AdBreakError::Runs { id },
+            _ => AdBreakError::NotBroadcasting,
+        })?;
+        Ok(AdBreak { target_start: Timestamp(start.0), ..asked })
     }
 }
 

@@ -106,10 +106,11 @@ impl Session {
         });
     }
 
-    pub(super) fn facts(&self) -> (Option<VideoIngest>, Option<AudioIngest>) {
+    /// What the encoder sends, `Track0` first.
+    pub(super) fn facts(&self) -> (Vec<VideoIngest>, Vec<AudioIngest>) {
         let metadata = &self.metadata;
         let snapshot = self.progress.with(|stage| stage.live.as_ref().map(|live| live.stream.snapshot()));
-        let Some(snapshot) = snapshot else { return (None, None) };
+        let Some(snapshot) = snapshot else { return (Vec::new(), Vec::new()) };
         let video = snapshot.video().map(|track| {
             let said = (metadata.width.unwrap_or(0), metadata.height.unwrap_or(0));
             let (width, height) = track.config.dimensions().unwrap_or(said);
@@ -134,6 +135,6 @@ impl Session {
                 channels,
             }
         });
-        (video, audio)
+        (video.into_iter().collect(), audio.into_iter().collect())
     }
 }

@@ -36,6 +36,10 @@ pub(super) async fn batch(
                 delete(connection, kind, id, *expect).await?;
                 touched.push(Topic::Kind(kind.clone()));
             }
+            Write::Label { kind, id, labels } => label(connection, kind, id, labels).await?,
+            Write::Require { kind, id } => require(connection, kind, id).await?,
+            Write::Within { kind, max } => within(connection, kind, *max).await?,
+            Write::Unlabelled { kind, label } => unlabelled(connection, kind, label).await?,
             Write::Event(event) => {
                 let seq = append_event(connection, event).await?;
                 committed.events.push(seq);
@@ -134,6 +138,48 @@ async fn moved_on(connection: &mut SqliteConnection, kind: &str, id: &str) -> Re
         .await?;
     let (kind, id) = (kind.to_owned(), id.to_owned());
     Ok(if row.is_some() { Error::Conflict { kind, id } } else { Error::Missing { kind, id } })
+}
+
+async fn label(connection: &mut SqliteConnection, kind: &str, id: &str, labels: &[String]) -> Result<(), Error> {
+    sqlx::query("DELETE FROM record_labels WHERE kind = ? AND id = ?")
+        .bind(kind)
+        .bind(id)
+        .execute(&mut *connection)
+        .await?;
+    for label in labels {
+        sqlx::query("INSERT INTO record_labels (kind, label, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+            .bind(kind)
+            .bind(label)
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn require(connection: &mut SqliteConnection, kind: &str, id: &str) -> Result<(), Error> {
+    match moved_on(connection, kind, id).await? {
+        missing @ Error::Missing { .. } => Err(missing),
+        _ => Ok(()),
+    }
+}
+
+async fn within(connection: &mut SqliteConnection, kind: &str, max: u64) -> Result<(), Error> {
+    let row = sqlx::query("SELECT 1 FROM record_counts WHERE kind = ? AND count > ?")
+        .bind(kind)
+        .bind(integer(max))
+        .fetch_optional(&mut *connection)
+        .await?;
+    if row.is_some() { Err(Error::Full { kind: kind.to_owned(), max }) } else { Ok(()) }
+}
+
+async fn unlabelled(connection: &mut SqliteConnection, kind: &str, label: &str) -> Result<(), Error> {
+    let row = sqlx::query("SELECT 1 FROM record_labels WHERE kind = ? AND label = ? LIMIT 1")
+        .bind(kind)
+        .bind(label)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if row.is_some() { Err(Error::Labelled { kind: kind.to_owned(), label: label.to_owned() }) } else { Ok(()) }
 }
 
 async fn append_event(connection: &mut SqliteConnection, event: &Event) -> Result<u64, Error> {

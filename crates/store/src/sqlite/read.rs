@@ -40,8 +40,21 @@ pub(super) async fn records(
     kind: &str,
     select: Select,
 ) -> Result<Vec<Record>, Error> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT id, parent, revision, body FROM records WHERE kind = ");
-    query.push_bind(kind.to_owned());
+    let mut query = match select.label {
+        None => {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT id, parent, revision, body FROM records WHERE kind = ");
+            query.push_bind(kind.to_owned());
+            query
+        }
+        // CROSS JOIN: SQLite then walks the labels in order and looks each record up, never the other way round.
+        Some(label) => {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "SELECT id, parent, revision, body FROM record_labels CROSS JOIN records USING (kind, id) WHERE kind = ",
+            );
+            query.push_bind(kind.to_owned()).push(" AND label = ").push_bind(label);
+            query
+        }
+    };
     if let Some(parent) = select.parent {
         query.push(" AND parent = ").push_bind(parent);
     }

@@ -45,6 +45,62 @@ async fn a_record_goes_through_its_life() {
     assert_eq!(store.record("k", "a").await.unwrap(), None);
 }
 
+fn labelled(id: &str, labels: &[&str]) -> Batch {
+    let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+    let mut batch = put(record("k", id, json!(1)), Expect::Anything);
+    batch.writes.push(Write::Label { kind: "k".into(), id: id.into(), labels });
+    batch
+}
+
+#[tokio::test]
+async fn records_are_found_by_their_labels_in_order_of_their_ids() {
+    let store = SqliteStore::in_memory().await.unwrap();
+    for (id, labels) in [("c", &["x"][..]), ("a", &["x", "y"]), ("b", &["y"]), ("d", &["x"])] {
+        store.commit(labelled(id, labels)).await.unwrap();
+    }
+    let found = async |label: &str, after: Option<&str>, limit| {
+        let select = Select { label: Some(label.into()), after: after.map(Into::into), limit, ..Select::default() };
+        let records = store.records("k", select).await.unwrap();
+        records.into_iter().map(|record| record.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found("x", None, 0).await, ["a", "c", "d"]);
+    assert_eq!(found("x", Some("a"), 1).await, ["c"]);
+    store.commit(labelled("a", &["y"])).await.unwrap();
+    let mut delete = Batch::new();
+    delete.writes.push(Write::Delete { kind: "k".into(), id: "b".into(), expect: Expect::Anything });
+    store.commit(delete).await.unwrap();
+    assert_eq!(found("x", None, 0).await, ["c", "d"], "labels are replaced");
+    assert_eq!(found("y", None, 0).await, ["a"], "labels go with their record");
+}
+
+#[tokio::test]
+async fn what_a_batch_wants_of_other_records_holds_when_it_is_committed() {
+    let store = SqliteStore::in_memory().await.unwrap();
+    let insert = |id: &str, max| {
+        let mut batch = put(record("k", id, json!(1)), Expect::Absent);
+        batch.writes.push(Write::Within { kind: "k".into(), max });
+        batch
+    };
+    store.commit(insert("a", 2)).await.unwrap();
+    store.commit(put(record("k", "a", json!(2)), Expect::Anything)).await.unwrap();
+    store.commit(insert("b", 2)).await.unwrap();
+    assert!(matches!(store.commit(insert("c", 2)).await, Err(Error::Full { kind, max: 2 }) if kind == "k"));
+    assert_eq!(store.record("k", "c").await.unwrap(), None, "nothing of the batch was written");
+    let mut delete = Batch::new();
+    delete.writes.push(Write::Delete { kind: "k".into(), id: "a".into(), expect: Expect::Anything });
+    store.commit(delete).await.unwrap();
+    store.commit(insert("c", 2)).await.unwrap();
+
+    let with = |write| Batch { writes: vec![Write::Put(record("l", "x", json!(1)), Expect::Anything), write] };
+    let require = |id: &str| with(Write::Require { kind: "k".into(), id: id.into() });
+    store.commit(require("c")).await.unwrap();
+    assert!(matches!(store.commit(require("a")).await, Err(Error::Missing { kind, id }) if kind == "k" && id == "a"));
+    store.commit(labelled("c", &["used"])).await.unwrap();
+    let unlabelled = |label: &str| with(Write::Unlabelled { kind: "k".into(), label: label.into() });
+    store.commit(unlabelled("free")).await.unwrap();
+    assert!(matches!(store.commit(unlabelled("used")).await, Err(Error::Labelled { label, .. }) if label == "used"));
+}
+
 #[tokio::test]
 async fn refusals_name_the_record_and_the_reason() {
     let store = SqliteStore::in_memory().await.unwrap();
