@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use headwater_live::{Audience, Finding, Hub, PutCue, Report};
 use headwater_model::Timestamp;
-use headwater_model::ivs::StreamHealth;
+use headwater_model::ivs::{AdBreak, StreamHealth};
 
 /// A stream that is live now, also while its encoder is awaited in the reconnect window.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,18 @@ pub struct LiveStream {
     pub health: StreamHealth,
     /// Viewers now; -1 if they cannot be counted.
     pub viewers: i64,
+}
+
+/// Why an ad break is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdBreakRefusal {
+    /// Nothing is live on the channel.
+    NotBroadcasting,
+    /// Another one runs, or is due.
+    Runs {
+        /// Its id.
+        id: String,
+    },
 }
 
 /// Live streams. Calls answer at once from what the hub knows, except for [`Broadcasts::stop`].
@@ -40,6 +52,9 @@ pub trait Broadcasts: Send + Sync + 'static {
 
     /// Puts a cue into the next part; `None` if nothing is live on the channel.
     async fn put_cue(&self, channel_id: &str, payload: String) -> Option<PutCue>;
+
+    /// Marks an ad break in the stream's playlists and records its event; returns it with the time that it begins at.
+    async fn insert_ad_break(&self, channel_id: &str, asked: AdBreak) -> Result<AdBreak, AdBreakRefusal>;
 
     /// Disconnects the encoder and ends the session; `false` if nothing is live on the channel.
     async fn stop(&self, channel_id: &str) -> bool;
@@ -70,6 +85,13 @@ impl Broadcasts for Hub {
 
     async fn put_cue(&self, channel_id: &str, payload: String) -> Option<PutCue> {
         Hub::put_cue(self, channel_id, payload).await.ok()
+    }
+
+    async fn insert_ad_break(&self, channel_id: &str, asked: AdBreak) -> Result<AdBreak, AdBreakRefusal> {
+        Hub::insert_ad_break(self, channel_id, asked).await.map_err(|error| match error {
+            headwater_live::AdBreakError::Runs { id } => AdBreakRefusal::Runs { id },
+            _ => AdBreakRefusal::NotBroadcasting,
+        })
     }
 
     async fn stop(&self, channel_id: &str) -> bool {

@@ -50,12 +50,14 @@ pub enum Error {
         limit: u64,
     },
     /// Too many calls.
-    #[error("{operation} allows {per_second} calls a second for one resource")]
+    #[error("{operation} allows {per_second} calls a second for {scope}")]
     Throttled {
         /// What was called too often.
         operation: &'static str,
         /// How many calls a second are allowed.
         per_second: u64,
+        /// For what, such as `one channel`.
+        scope: &'static str,
     },
     /// The channel exists and no stream is live on it.
     #[error("channel {channel_arn} is not broadcasting")]

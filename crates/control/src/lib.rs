@@ -6,7 +6,7 @@
 //!
 //! | module | what stands there |
 //! |---|---|
-//! | [`ivs`] | channels, stream keys, streams, timed metadata |
+//! | [`ivs`] | channels, stream keys, streams, timed metadata, and what channels refer to |
 //! | [`sessions`] | the journal of stream sessions: records and events, written together |
 //! | [`broadcasts`] | the port to the live streams |
 //! | [`iam`] | roles, users, access keys, policies; what a principal may do |
@@ -30,6 +30,7 @@ pub mod credentials;
 pub mod delivery;
 mod error;
 pub mod events;
+mod expiries;
 pub mod iam;
 pub mod ivs;
 pub mod lambda;
@@ -49,7 +50,8 @@ use broadcasts::Broadcasts;
 use credentials::Credentials;
 use headwater_functions::Functions;
 use headwater_interact::Interact;
-use headwater_model::Realm;
+use headwater_model::ivs::Quotas;
+use headwater_model::{Realm, Timestamp};
 use headwater_sites::Sites;
 use headwater_stacks::Engine;
 use headwater_store::{Blobs, Store};
@@ -88,6 +90,8 @@ pub struct Parts {
     pub realm: Realm,
     /// Where this server is reached.
     pub endpoints: Endpoints,
+    /// How many of each thing there may be.
+    pub quotas: Quotas,
     /// Durable state.
     pub store: Arc<dyn Store>,
     /// Bytes of objects.
@@ -116,6 +120,8 @@ struct Inner {
     policies: iam::Policies,
     metrics: metrics::Metrics,
     delivered: delivery::Outcomes,
+    /// When an event told last that there are too many streams.
+    breach_told: std::sync::Mutex<Option<Timestamp>>,
 }
 
 impl Control {
@@ -128,6 +134,7 @@ impl Control {
             policies,
             metrics: metrics::Metrics::default(),
             delivered: delivery::Outcomes::default(),
+            breach_told: Default::default(),
         }))
     }
 
@@ -139,6 +146,11 @@ impl Control {
     /// Where this server is reached.
     pub fn endpoints(&self) -> &Endpoints {
         &self.0.parts.endpoints
+    }
+
+    /// How many of each thing there may be.
+    pub fn quotas(&self) -> &Quotas {
+        &self.0.parts.quotas
     }
 
     /// Durable state.
@@ -198,6 +210,16 @@ impl Control {
 
     pub(crate) fn policies(&self) -> &iam::Policies {
         &self.0.policies
+    }
+
+    /// Whether so much time has gone since the last event that told of too many streams; then now is noted.
+    pub(crate) fn breach_is_news(&self, now: Timestamp, every_ms: i64) -> bool {
+        let mut told = self.0.breach_told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_news = told.is_none_or(|told| now.since_ms(told) >= every_ms);
+        if is_news {
+            *told = Some(now);
+        }
+        is_news
     }
 
     pub(crate) fn metadata_rate(&self) -> &ivs::MetadataRate {

@@ -11,7 +11,7 @@ mod stacks;
 
 pub use channels::{ChannelState, channels};
 pub use diagnosis::{Conformance, Diagnosis, Problem, Symptom, diagnose, lint};
-pub use pages::{EventPage, LogPage, PollAnswer, answers, events, logs, polls};
+pub use pages::{EventPage, LogPage, PollAnswer, Replayed, answers, before, events, logs, polls, replay};
 pub use stacks::{Begun, ChangePlan, PlannedChange, StackSummary, StackView, delete, deploy, plan, stack, stacks};
 
 use headwater_store::Topic;

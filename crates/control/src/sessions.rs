@@ -4,45 +4,22 @@
 //! `GetStreamSession`) and one event to the event log, both or neither: rules see exactly what the record tells.
 //! Source: IVS "Using Amazon EventBridge with Amazon IVS".
 
+mod detail;
+
 use crate::Error;
+use crate::expiries::{self, Expiry};
 use async_trait::async_trait;
+pub(crate) use detail::too_many_broadcasts;
+use detail::{Told, told};
 use headwater_interact::Interact;
 use headwater_live::{Journal, JournalError, SessionEvent, SessionEventKind};
-use headwater_model::event::Event;
 use headwater_model::ivs::{Channel, SESSION_DAYS_KEPT, SESSION_EVENTS_MAX, StreamEvent, StreamSession};
 use headwater_model::{Realm, Timestamp};
-use headwater_store::{Batch, Select, Store, load};
-use serde_json::{Value, json};
+use headwater_store::{Batch, Document, Select, Store, load};
 use std::sync::Arc;
 
-const STATE_CHANGE: &str = "IVS Stream State Change";
-const HEALTH_CHANGE: &str = "IVS Stream Health Change";
-const LIMIT_BREACH: &str = "IVS Limit Breach";
+/// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// Sessions removed in one commit.
-const REMOVED_AT_ONCE: usize = 500;
-
-fn name(kind: &SessionEventKind) -> &'static str {
-    match kind {
-        SessionEventKind::Created => "Session Created",
-        SessionEventKind::Start { .. } => "Stream Start",
-        SessionEventKind::End => "Stream End",
-        SessionEventKind::Ended => "Session Ended",
-        SessionEventKind::Takeover => "Stream Takeover",
-        SessionEventKind::TakeoverFailure(_) => "Stream Takeover Failure",
-        SessionEventKind::LimitBreach(breach) => breach.name(),
-        SessionEventKind::StarvationStart => "Starvation Start",
-        SessionEventKind::StarvationEnd => "Starvation End",
-    }
-}
-
-fn detail_type(kind: &SessionEventKind) -> &'static str {
-    match kind {
-        SessionEventKind::StarvationStart | SessionEventKind::StarvationEnd => HEALTH_CHANGE,
-        SessionEventKind::LimitBreach(_) => LIMIT_BREACH,
-        _ => STATE_CHANGE,
-    }
-}
 
 /// Writes what happens to stream sessions. Needs no control, so it exists before the live hub.
 #[derive(Clone)]
@@ -69,8 +46,8 @@ impl Sessions {
     /// # Errors
     /// [`Error::Store`].
     pub async fn end_open(&self, now: Timestamp) -> Result<Vec<StreamSession>, Error> {
-        let mut sessions: Vec<StreamSession> = headwater_store::list(&*self.store, Select::default()).await?;
-        sessions.retain(|session| session.end_time.is_none());
+        let select = Select { label: Some(StreamSession::OPEN.into()), ..Select::default() };
+        let sessions: Vec<StreamSession> = headwater_store::list(&*self.store, select).await?;
         for session in &sessions {
             let mut kinds = Vec::new();
             if session.live {
@@ -83,23 +60,13 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Removes sessions that ended more than [`SESSION_DAYS_KEPT`] days ago; returns how many.
+    /// Removes sessions that ended more than [`SESSION_DAYS_KEPT`] days ago, and what else has had its time: a bounded
+    /// number in one call. Returns how many records went.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn remove_old(&self, now: Timestamp) -> Result<usize, Error> {
-        let oldest = now.plus_ms(-SESSION_DAYS_KEPT * DAY_MS);
-        let sessions: Vec<StreamSession> = headwater_store::list(&*self.store, Select::default()).await?;
-        let old: Vec<&StreamSession> =
-            sessions.iter().filter(|session| session.end_time.is_some_and(|end| end < oldest)).collect();
-        for chunk in old.chunks(REMOVED_AT_ONCE) {
-            let mut batch = Batch::new();
-            for session in chunk {
-                batch.delete::<StreamSession>(&session.stream_id);
-            }
-            self.store.commit(batch).await?;
-        }
-        Ok(old.len())
+        expiries::remove_due(&*self.store, now).await
     }
 
     async fn close_polls(&self, channel_arn: &str, stream_id: &str, now: Timestamp) -> Result<(), Error> {
@@ -117,28 +84,35 @@ impl Sessions {
         loop {
             let stored = load::<StreamSession>(&*self.store, stream_id).await?;
             let revision = stored.as_ref().map(|stored| stored.revision);
-            let mut session = stored.map(|stored| stored.value).unwrap_or_else(|| StreamSession {
-                stream_id: stream_id.into(),
-                channel: channel.clone(),
-                start_time: at,
-                end_time: None,
-                live: false,
-                events: Vec::new(),
-                video: None,
-                audio: None,
-                has_error_event: false,
-            });
+            let mut session = match stored {
+                Some(stored) => stored.value,
+                None => begin(channel, stream_id, at),
+            };
+            if kinds.iter().any(|kind| matches!(kind, SessionEventKind::Start { .. })) {
+                // As they are when the stream goes live: a recording configuration may have become usable since.
+                session.recording_configuration = self.referred(&channel.recording_configuration_arn).await?;
+                session.failover_slate = self.referred(&channel.failover_slate_configuration_arn).await?;
+            }
             let mut batch = Batch::new();
-            for kind in kinds {
+            let events: Vec<Told> = kinds.iter().flat_map(|kind| told(&session, kind)).collect();
+            for told in events {
                 // A commit that failed to be acknowledged is tried again and may have taken place.
-                if session.events.iter().rev().any(|event| event.name == name(kind) && event.event_time == at) {
+                let line = told.line(at);
+                if session.events.iter().rev().any(|event| event.name == line.name && event.event_time == at) {
                     continue;
                 }
-                apply(&mut session, kind, at);
-                batch.event(self.event(&session, kind, at));
+                batch.event(told.event(channel, at));
+                note(&mut session, line, &told);
             }
             if batch.writes.is_empty() {
                 return Ok(());
+            }
+            for kind in kinds {
+                apply(&mut session, kind, at);
+            }
+            if session.end_time == Some(at) {
+                let expiry = Expiry { kind: StreamSession::KIND.into(), id: stream_id.into() };
+                expiries::enqueue(&mut batch, expiry, at, at.plus_ms(SESSION_DAYS_KEPT * DAY_MS));
             }
             match revision {
                 Some(revision) => batch.update(&session, revision)?,
@@ -152,37 +126,24 @@ impl Sessions {
         }
     }
 
-    fn event(&self, session: &StreamSession, kind: &SessionEventKind, at: Timestamp) -> Event {
-        Event {
-            id: uuid::Uuid::new_v4().to_string(),
-            source: "aws.ivs".into(),
-            detail_type: detail_type(kind).into(),
-            time: at,
-            resources: vec![session.channel.arn.clone()],
-            detail: detail(session, kind),
-        }
+    async fn referred<T: Document>(&self, arn: &str) -> Result<Option<T>, Error> {
+        if arn.is_empty() { Ok(None) } else { Ok(headwater_store::find(&*self.store, arn).await?) }
     }
 }
 
-/// The members that the kind of event has in IVS.
-fn detail(session: &StreamSession, kind: &SessionEventKind) -> Value {
-    let (channel_name, stream_id) = (&session.channel.name, &session.stream_id);
-    match kind {
-        SessionEventKind::LimitBreach(breach) => json!({
-            "limit_name": breach.name(),
-            "limit_value": breach.value,
-            "exceeded_by": breach.exceeded_by(),
-            "limit_unit": breach.unit(),
-            "channel_name": channel_name,
-            "stream_id": stream_id,
-        }),
-        SessionEventKind::TakeoverFailure(refusal) => json!({
-            "event_name": name(kind),
-            "channel_name": channel_name,
-            "stream_id": stream_id,
-            "code": refusal.code(),
-        }),
-        _ => json!({"event_name": name(kind), "channel_name": channel_name, "stream_id": stream_id}),
+fn begin(channel: &Channel, stream_id: &str, at: Timestamp) -> StreamSession {
+    StreamSession {
+        stream_id: stream_id.into(),
+        channel: channel.clone(),
+        start_time: at,
+        end_time: None,
+        live: false,
+        events: Vec::new(),
+        video: Vec::new(),
+        audio: Vec::new(),
+        recording_configuration: None,
+        failover_slate: None,
+        has_error_event: false,
     }
 }
 
@@ -199,6 +160,7 @@ impl Journal for Sessions {
     }
 }
 
+/// What a kind of event changes of the session, besides the line that it adds.
 fn apply(session: &mut StreamSession, kind: &SessionEventKind, at: Timestamp) {
     match kind {
         SessionEventKind::Created => session.start_time = at,
@@ -212,18 +174,14 @@ fn apply(session: &mut StreamSession, kind: &SessionEventKind, at: Timestamp) {
             session.live = false;
             session.end_time = Some(at);
         }
-        SessionEventKind::TakeoverFailure(_) | SessionEventKind::LimitBreach(_) => session.has_error_event = true,
-        SessionEventKind::Takeover | SessionEventKind::StarvationStart | SessionEventKind::StarvationEnd => {}
+        _ => {}
     }
-    session.events.push(StreamEvent {
-        name: name(kind).into(),
-        event_type: detail_type(kind).into(),
-        event_time: at,
-        code: match kind {
-            SessionEventKind::TakeoverFailure(refusal) => refusal.code().into(),
-            _ => String::new(),
-        },
-    });
+}
+
+/// Adds a line to the session's history; the oldest make room.
+fn note(session: &mut StreamSession, line: StreamEvent, told: &Told) {
+    session.has_error_event |= told.is_error;
+    session.events.push(line);
     let excess = session.events.len().saturating_sub(SESSION_EVENTS_MAX);
     session.events.drain(..excess);
 }

@@ -37,13 +37,19 @@ pub use headwater_stacks::{
 };
 
 use crate::Control;
+use headwater_model::ivs::{AdConfiguration, PlaybackKeyPair, PlaybackRestrictionPolicy, RecordingConfiguration};
 use headwater_stacks::Registry;
+use ivs::configurations::ConfigurationProvider;
 
 /// All resource types. Register them with [`headwater_stacks::Engine::register`] before the engine runs.
 pub fn registry(control: &Control) -> Registry {
     Registry::new()
         .with(ivs::ChannelProvider::new(control))
         .with(ivs::StreamKeyProvider::new(control))
+        .with(ConfigurationProvider::<PlaybackKeyPair>::new(control))
+        .with(ConfigurationProvider::<PlaybackRestrictionPolicy>::new(control))
+        .with(ConfigurationProvider::<RecordingConfiguration>::new(control))
+        .with(ConfigurationProvider::<AdConfiguration>::new(control))
         .with(iam::RoleProvider::new(control))
         .with(iam::PolicyProvider::new(control))
         .with(iam::ManagedPolicyProvider::new(control))

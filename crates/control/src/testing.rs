@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use crate::broadcasts::{Broadcasts, LiveStream};
+use crate::broadcasts::{AdBreakRefusal, Broadcasts, LiveStream};
 use crate::credentials::Credentials;
 use crate::{Control, Endpoints, Parts};
 use async_trait::async_trait;
 use headwater_functions::Functions;
 use headwater_interact::Interact;
 use headwater_live::{Audience, Finding, PutCue, Report};
-use headwater_model::ivs::{Channel, StreamHealth};
+use headwater_model::ivs::{AdBreak, Channel, Quotas, StreamHealth};
 use headwater_model::{Realm, Timestamp, id};
 use headwater_sites::{Sites, WebAddress};
 use headwater_stacks::Engine;
@@ -24,6 +24,8 @@ pub struct FakeBroadcasts {
     pub live: Mutex<BTreeMap<String, LiveStream>>,
     /// Channel id and payload.
     pub cues: Mutex<Vec<(String, String)>>,
+    /// Channel id and ad break, for each channel the one that runs.
+    pub ad_breaks: Mutex<BTreeMap<String, AdBreak>>,
     /// Ids of channels whose encoders were told to leave.
     pub stopped: Mutex<Vec<String>>,
     /// What is wrong with every encoder.
@@ -76,6 +78,18 @@ impl Broadcasts for FakeBroadcasts {
         Some(PutCue { cue_id: id::random_alphanumeric(8), stream_id: stream.stream_id, pdt: Timestamp(2_000) })
     }
 
+    async fn insert_ad_break(&self, channel_id: &str, asked: AdBreak) -> Result<AdBreak, AdBreakRefusal> {
+        self.stream(channel_id).ok_or(AdBreakRefusal::NotBroadcasting)?;
+        let mut running = self.ad_breaks.lock().unwrap();
+        match running.get(channel_id) {
+            Some(running) => Err(AdBreakRefusal::Runs { id: running.id.clone() }),
+            None => {
+                running.insert(channel_id.into(), asked.clone());
+                Ok(asked)
+            }
+        }
+    }
+
     async fn stop(&self, channel_id: &str) -> bool {
         self.stopped.lock().unwrap().push(channel_id.into());
         self.live.lock().unwrap().remove(channel_id).is_some()
@@ -93,8 +107,17 @@ pub struct Bench {
 
 /// Puts one together.
 pub async fn bench() -> Bench {
+    bench_with(Quotas::default()).await
+}
+
+/// Puts one together with other quotas.
+pub async fn bench_with(quotas: Quotas) -> Bench {
+    bench_over(Arc::new(SqliteStore::in_memory().await.unwrap()), quotas).await
+}
+
+/// Puts one together over a store.
+pub async fn bench_over(store: Arc<dyn Store>, quotas: Quotas) -> Bench {
     let folder = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().await.unwrap());
     let realm = Realm::default();
     let broadcasts = Arc::new(FakeBroadcasts::default());
     let credentials = Credentials::new(realm.clone(), Arc::clone(&store));
@@ -111,6 +134,7 @@ pub async fn bench() -> Bench {
     let control = Control::new(Parts {
         realm,
         endpoints: Endpoints::default(),
+        quotas,
         store,
         blobs,
         credentials,

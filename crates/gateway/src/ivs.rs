@@ -1,15 +1,24 @@
 //! Amazon IVS: `ivs` 2020-07-14, rest-json.
 
+mod ads;
+mod key_pairs;
+mod recording;
+mod restriction_policies;
+mod revocations;
+mod shapes;
+mod slates;
 mod wire;
 
 use crate::{Access, Call, Gateway, Input, Reply, ServiceError, path};
 use ::http::{Method, StatusCode};
 use headwater_control::ivs::channels::{self, Filter};
-use headwater_control::ivs::{PageRequest, keys, metadata, streams, tags};
+use headwater_control::ivs::{Page, PageRequest, Resource, keys, metadata, resource, streams, tags};
 use headwater_control::{Control, Error};
 use headwater_model::Realm;
-use headwater_model::ivs::StreamHealth;
-use serde_json::{Value, json};
+use headwater_model::ivs::{
+    AdConfiguration, FailoverSlate, PlaybackKeyPair, PlaybackRestrictionPolicy, RecordingConfiguration, StreamHealth,
+};
+use serde_json::{Map, Value, json};
 
 /// Operation and path members: `/OPERATION`, and `/tags/ARN` for the three about tags.
 pub(crate) fn route(method: &Method, sent: &str) -> Option<(String, Input)> {
@@ -75,8 +84,8 @@ fn worded(operation: &str, error: Error) -> ServiceError {
             format!("Channel {channel_arn} is not broadcasting: it must be live for {operation}.")
         }
         Error::QuotaExceeded { quota, limit } => format!("The quota of {limit} for {quota} is exceeded."),
-        Error::Throttled { operation, per_second } => {
-            format!("Rate exceeded: {operation} allows {per_second} requests per second for one channel.")
+        Error::Throttled { operation, per_second, scope } => {
+            format!("Rate exceeded: {operation} allows {per_second} requests per second for {scope}.")
         }
         _ => return error.into(),
     };
@@ -85,6 +94,7 @@ fn worded(operation: &str, error: Error) -> ServiceError {
 
 async fn answer(control: &Control, call: Call) -> Result<Reply, Failure> {
     let input = &call.input;
+    shapes::check(&call.operation, input)?;
     let reply = match call.operation.as_str() {
         "CreateChannel" => {
             let tags = input.text_map("tags")?.unwrap_or_default();
@@ -177,12 +187,58 @@ async fn answer(control: &Control, call: Call) -> Result<Reply, Failure> {
         }
         "UntagResource" => {
             let keys = call.query.iter().filter(|(name, _)| name == "tagKeys").map(|(_, key)| key.clone());
-            tags::untag(control, input.required("resourceArn")?, &keys.collect::<Vec<_>>()).await?;
+            let keys: Vec<String> = keys.collect();
+            if keys.is_empty() {
+                return Err(ServiceError::validation("tagKeys is required").into());
+            }
+            tags::untag(control, input.required("resourceArn")?, &keys).await?;
             return Ok(Reply::none());
         }
+        "ImportPlaybackKeyPair" => key_pairs::import(control, &call).await?,
+        "GetPlaybackKeyPair" => key_pairs::read(control, input).await?,
+        "ListPlaybackKeyPairs" => key_pairs::list(control, input).await?,
+        "DeletePlaybackKeyPair" => {
+            delete::<PlaybackKeyPair>(control, input).await?;
+            return Ok(Reply::none());
+        }
+        "CreatePlaybackRestrictionPolicy" => restriction_policies::create(control, &call).await?,
+        "GetPlaybackRestrictionPolicy" => restriction_policies::read(control, input).await?,
+        "UpdatePlaybackRestrictionPolicy" => restriction_policies::update(control, input).await?,
+        "ListPlaybackRestrictionPolicies" => restriction_policies::list(control, input).await?,
+        "DeletePlaybackRestrictionPolicy" => return delete::<PlaybackRestrictionPolicy>(control, input).await,
+        "CreateRecordingConfiguration" => recording::create(control, &call).await?,
+        "GetRecordingConfiguration" => recording::read(control, input).await?,
+        "ListRecordingConfigurations" => recording::list(control, input).await?,
+        "DeleteRecordingConfiguration" => return delete::<RecordingConfiguration>(control, input).await,
+        "CreateAdConfiguration" => ads::create(control, &call).await?,
+        "GetAdConfiguration" => ads::read(control, input).await?,
+        "UpdateAdConfiguration" => ads::update(control, input).await?,
+        "ListAdConfigurations" => ads::list(control, input).await?,
+        "DeleteAdConfiguration" => return delete::<AdConfiguration>(control, input).await,
+        "InsertAdBreak" => ads::insert_break(control, &call).await?,
+        "CreateFailoverSlateConfiguration" => slates::create(control, &call).await?,
+        "GetFailoverSlateConfiguration" => slates::read(control, input).await?,
+        "UpdateFailoverSlateConfiguration" => slates::update(control, input).await?,
+        "ListFailoverSlateConfigurations" => slates::list(control, input).await?,
+        "DeleteFailoverSlateConfiguration" => return delete::<FailoverSlate>(control, input).await,
+        "StartViewerSessionRevocation" => revocations::start(control, &call).await?,
+        "BatchStartViewerSessionRevocation" => revocations::start_batch(control, &call).await?,
         other => return Err(ServiceError::unknown_operation(other).into()),
     };
     Ok(Reply::Members(reply))
+}
+
+/// Deletes the resource that `arn` names.
+async fn delete<R: Resource>(control: &Control, input: &Input) -> Result<Reply, Failure> {
+    resource::delete::<R>(control, input.required("arn")?).await?;
+    Ok(Reply::Empty(StatusCode::NO_CONTENT))
+}
+
+/// A page of a list under its member's name.
+fn page_of<T>(name: &str, page: Page<T>, members: impl Fn(&T) -> Value) -> Value {
+    let mut reply = Map::new();
+    reply.insert(name.into(), page.items.iter().map(members).collect::<Vec<_>>().into());
+    with_token(reply.into(), page.next_token)
 }
 
 fn page_request(input: &Input) -> Result<PageRequest, ServiceError> {

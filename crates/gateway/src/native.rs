@@ -8,7 +8,8 @@
 //! | `stacks` | – | `stacks` |
 //! | `stack` | `stack_name` (or ARN), `seen`?, `wait_ms`? | `stack`, `revision` |
 //! | `delete` | `stack_name` | `stack_id` |
-//! | `events` | `after`?, `limit`?, `wait_ms`? | `events`, `last` |
+//! | `events` | `after`? or `from`? (number, id or time of an event), `limit`?, `wait_ms`? | `events`, `last` |
+//! | `replay` | `rule`, `replay_name`, `after`? or `from`?, `until`? | `matched`, `last`, `until`, `more` |
 //! | `logs` | `function`, `after`?, `limit`?, `wait_ms`? | `lines` |
 //! | `polls` | `channel`? | `polls` |
 //! | `poll_answers` | `poll`, `skip`?, `limit`? | `answers` |
@@ -25,9 +26,9 @@ use crate::{Call, Gateway, Input, Reply, ServiceError};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
-use headwater_control::Error;
 use headwater_control::operator;
 use headwater_control::stacks::custom;
+use headwater_control::{Control, Error};
 use headwater_model::policy::ip_within;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, FORWARDED, ORIGIN};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, request};
@@ -81,8 +82,13 @@ pub async fn call(gateway: &Gateway, call: Call) -> Result<Reply, ServiceError> 
             json!({ "stack_id": stack_id })
         }
         "events" => {
-            let after = number(input, "after")?.unwrap_or(0);
+            let after = after(control, input).await?;
             json!(operator::events(control, after, limit(input)?, wait(input)?).await.map_err(worded)?)
+        }
+        "replay" => {
+            let after = after(control, input).await?;
+            let (rule, name) = (input.required("rule")?, input.required("replay_name")?);
+            json!(operator::replay(control, rule, name, after, number(input, "until")?).await.map_err(worded)?)
         }
         "logs" => {
             let after = number(input, "after")?.unwrap_or(0);
@@ -101,6 +107,14 @@ pub async fn call(gateway: &Gateway, call: Call) -> Result<Reply, ServiceError> 
         other => return Err(ServiceError::unknown_operation(other)),
     };
     Ok(Reply::Members(reply))
+}
+
+/// Where a page of the event log begins: after the number of an event, or from the event that is named.
+async fn after(control: &Control, input: &Input) -> Result<u64, ServiceError> {
+    match input.text("from")? {
+        Some(from) => operator::before(control, from).await.map_err(worded),
+        None => Ok(number(input, "after")?.unwrap_or(0)),
+    }
 }
 
 fn number(input: &Input, name: &str) -> Result<Option<u64>, ServiceError> {

@@ -29,7 +29,14 @@ pub(crate) fn success(definition: &Definition, operation: &str, reply: Reply, re
             response(StatusCode::OK, "text/xml", body.into())
         }
         Reply::Members(members) if definition.protocol == Protocol::Cbor => cbor_response(StatusCode::OK, &members),
-        Reply::Members(members) => response(StatusCode::OK, json_type(definition), json_bytes(&members)),
+        Reply::Members(members) => {
+            let mut response = response(StatusCode::OK, json_type(definition), json_bytes(&members));
+            // The model has these headers on the answers of the batch operations, and on those of no others.
+            if definition.service == Service::Ivs && operation.starts_with("Batch") {
+                add_ivs_headers(response.headers_mut());
+            }
+            response
+        }
         Reply::Status(status, members) => response(status, json_type(definition), json_bytes(&members)),
         Reply::Empty(status) => {
             let mut response = Response::new(Body::empty());

@@ -10,6 +10,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use headwater_control::Control;
 use headwater_ingest::{Directory, Refusal, Transport};
+use headwater_model::Timestamp;
 use headwater_model::ivs::Channel;
 use headwater_sites::web::{Asset, NativeSite, NativeSites};
 use http::header::{
@@ -46,7 +47,17 @@ impl Directory for StreamKeys {
             }
             (Transport::Plain, InsecureIngest::Nobody) => channel.insecure_ingest,
         };
-        if welcome { Ok(channel) } else { Err(Refusal::TlsRequired) }
+        if !welcome {
+            return Err(Refusal::TlsRequired);
+        }
+        match headwater_control::ivs::streams::admit(&self.control, &channel, Timestamp::now()).await {
+            Ok(()) => Ok(channel),
+            Err(headwater_control::Error::QuotaExceeded { .. }) => Err(Refusal::Unavailable),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the quota of streams cannot be told");
+                Err(Refusal::Unavailable)
+            }
+        }
     }
 }
 

@@ -128,6 +128,7 @@ impl Server {
                 rtmp_port: addresses.rtmp_port,
                 tls_port: addresses.tls_port.unwrap_or(443),
             },
+            quotas: config.quotas,
             store: Arc::clone(&store),
             blobs,
             credentials,
@@ -155,6 +156,7 @@ impl Server {
             let work = work.clone();
             async move { engine.run(work).await }
         });
+        tasks.spawn(headwater_control::ivs::recording::run(control.clone(), work.clone()));
         tasks.spawn(housekeeping(control.clone(), Arc::clone(&sessions), work.clone()));
 
         let s3 =
@@ -327,7 +329,7 @@ async fn housekeeping(control: Control, sessions: Arc<Sessions>, cancel: Cancell
             tracing::warn!(error = &error as &dyn std::error::Error, "expired keys could not be removed");
         }
         if let Err(error) = sessions.remove_old(now).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old stream sessions could not be removed");
+            tracing::warn!(error = &error as &dyn std::error::Error, "what has had its time could not be removed");
         }
     }
 }

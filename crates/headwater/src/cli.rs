@@ -171,9 +171,12 @@ pub struct EventsArgs {
     /// Go on with what comes
     #[arg(long, short)]
     pub follow: bool,
-    /// Begin with the event of this number instead of the newest twenty
-    #[arg(long, value_name = "SEQ")]
-    pub replay_from: Option<u64>,
+    /// Begin with this event instead of the newest twenty: its number, its id, or a time such as 2026-11-24T05:29:42Z
+    #[arg(long, value_name = "NUMBER|ID|TIME")]
+    pub replay_from: Option<String>,
+    /// Instead of printing them, deliver these events to the targets of this rule once more
+    #[arg(long, value_name = "RULE", requires = "replay_from", conflicts_with = "follow")]
+    pub to_rule: Option<String>,
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use headwater_model::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -215,19 +216,28 @@ pub async fn events(client: &Client, args: &EventsArgs) -> anyhow::Result<()> {
         seq: u64,
         event: Value,
     }
+    if let (Some(from), Some(rule)) = (&args.replay_from, &args.to_rule) {
+        return replay(client, from, rule, args.json).await;
+    }
     let style = Style::stdout();
-    let mut after = match args.replay_from {
-        Some(seq) => seq.saturating_sub(1),
+    let mut begin = match &args.replay_from {
+        Some(from) => json!({ "from": from }),
         None => {
             let page: Page = client.call("events", json!({"after": 0, "limit": 1})).await?;
-            page.last.saturating_sub(NEWEST)
+            json!({"after": page.last.saturating_sub(NEWEST)})
         }
     };
     loop {
         let wait = if args.follow { LONG_POLL.as_secs() * 1000 } else { 0 };
-        let page: Page = client.call("events", json!({"after": after, "limit": PAGE, "wait_ms": wait})).await?;
+        let mut input = begin.clone();
+        input["limit"] = PAGE.into();
+        input["wait_ms"] = wait.into();
+        let page: Page = client.call("events", input).await?;
+        if let Some(newest) = page.events.last() {
+            begin = json!({"after": newest.seq});
+        }
+        let after = page.events.last().map_or(page.last, |newest| newest.seq);
         for Numbered { seq, event } in &page.events {
-            after = *seq;
             if args.json {
                 println!("{}", json!({"seq": seq, "event": event}));
                 continue;
@@ -248,6 +258,37 @@ pub async fn events(client: &Client, args: &EventsArgs) -> anyhow::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// `events --replay-from … --to-rule …`. Each call to the server enqueues a bounded number of events; if this process
+/// ends in between, what was enqueued is delivered, and the rest is asked for by the printed number.
+async fn replay(client: &Client, from: &str, rule: &str, as_json: bool) -> anyhow::Result<()> {
+    #[derive(Deserialize)]
+    struct Replayed {
+        matched: u64,
+        last: u64,
+        until: u64,
+        more: bool,
+    }
+    let name = format!("headwater-{}", Timestamp::now().0);
+    let mut input = json!({"rule": rule, "replay_name": name, "from": from});
+    let mut events = 0;
+    loop {
+        let progress: Replayed = client
+            .call("replay", input)
+            .await
+            .with_context(|| format!("deliver again, {events} events are on their way"))?;
+        events += progress.matched;
+        if !progress.more {
+            break;
+        }
+        input = json!({"rule": rule, "replay_name": name, "after": progress.last, "until": progress.until});
+    }
+    match as_json {
+        true => println!("{}", json!({"replay_name": name, "rule": rule, "events": events})),
+        false => println!("{events} events are delivered again to the targets of {rule}, as the replay {name}"),
+    }
+    Ok(())
 }
 
 /// `logs`.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use headwater_live::ladder::{Confiner, Encoder, Policy, User};
 use headwater_model::Realm;
+use headwater_model::ivs::Quotas;
 
 /// One setting: where it may be given and what it means.
 pub struct Setting {
@@ -37,6 +38,16 @@ pub const SETTINGS: &[Setting] = &[
     setting("realm.region", "us-east-1", "Region name in ARNs and signatures"),
     setting("realm.account", "000000000000", "twelve-digit account id in ARNs"),
     setting("ingest.insecure", "loopback", "who may publish without TLS on any channel: loopback, everybody, nobody"),
+    setting("quotas.channels", "5000", "channels"),
+    setting("quotas.stream_keys_per_channel", "1", "stream keys of one channel"),
+    setting("quotas.concurrent_streams", "100", "streams that are live at a time"),
+    setting("quotas.playback_key_pairs", "3", "playback key pairs"),
+    setting("quotas.playback_restriction_policies", "3", "playback restriction policies"),
+    setting("quotas.recording_configurations", "20", "recording configurations"),
+    setting("quotas.ad_configurations", "20", "ad configurations"),
+    setting("quotas.failover_slate_configurations", "20", "failover slate configurations"),
+    setting("quotas.metadata_per_second", "5", "PutMetadata calls a second for one channel"),
+    setting("quotas.metadata_per_second_total", "155", "PutMetadata calls a second for all channels together"),
     setting("live.reconnect_window_ms", "30000", "how long a stream waits for its encoder, 0-300000"),
     setting(
         "ladder.encoder",
@@ -319,6 +330,8 @@ pub struct Config {
     pub realm: Realm,
     /// Who may publish without TLS.
     pub insecure_ingest: InsecureIngest,
+    /// How many of each thing there may be.
+    pub quotas: Quotas,
     /// How long a stream waits for its encoder.
     pub reconnect_window: Duration,
     /// How the renditions of a channel are made.
@@ -382,6 +395,7 @@ impl Config {
                 "nobody" => Some(InsecureIngest::Nobody),
                 _ => None,
             })?,
+            quotas: quotas(layers)?,
             reconnect_window: layers.parse("live.reconnect_window_ms", "milliseconds, 0-300000", |v| {
                 v.parse().ok().filter(|ms| *ms <= 300_000).map(Duration::from_millis)
             })?,
@@ -461,6 +475,22 @@ fn networks(text: &str) -> Option<Vec<String>> {
     networks.iter().all(is_network).then_some(networks)
 }
 
+fn quotas(layers: &Layers) -> Result<Quotas, ConfigError> {
+    let quota = |key| layers.parse(key, "a whole number", |v| v.parse().ok());
+    Ok(Quotas {
+        channels: quota("quotas.channels")?,
+        stream_keys_per_channel: quota("quotas.stream_keys_per_channel")?,
+        concurrent_streams: quota("quotas.concurrent_streams")?,
+        playback_key_pairs: quota("quotas.playback_key_pairs")?,
+        playback_restriction_policies: quota("quotas.playback_restriction_policies")?,
+        recording_configurations: quota("quotas.recording_configurations")?,
+        ad_configurations: quota("quotas.ad_configurations")?,
+        failover_slate_configurations: quota("quotas.failover_slate_configurations")?,
+        metadata_per_second: quota("quotas.metadata_per_second")?,
+        metadata_per_second_total: quota("quotas.metadata_per_second_total")?,
+    })
+}
+
 fn is_host(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok()
         || (!text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.'))
@@ -528,7 +558,7 @@ mod tests {
     fn every_default_is_valid() {
         let mut layers = Layers::defaults();
         layers.flag("data", Some("/tmp/x".into())).unwrap();
-        Config::from_layers(&layers).unwrap();
+        assert_eq!(Config::from_layers(&layers).unwrap().quotas, Quotas::default());
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Channels: made with their key, read, listed, changed, deleted.
 
-use super::{Batch as BatchGot, Page, PageRequest, channel, check_arn, check_batch, keys, page, streams, tags};
+use super::resource::{self, check_arn, check_name, one_more, refused};
+use super::{Batch as BatchGot, Listing, Page, PageRequest, batch_get, channel, keys, streams, tags};
 use crate::{Control, Error};
 use headwater_model::Timestamp;
 use headwater_model::ivs::{
-    Channel, ChannelType, ContainerFormat, LatencyMode, MultitrackInput, StreamKey, Tags, is_valid_name,
+    AdConfiguration, Channel, ChannelType, ContainerFormat, FailoverSlate, LatencyMode, MultitrackInput,
+    PlaybackRestrictionPolicy, RecordingConfiguration, StreamKey, Tags, name_label, reference_label,
 };
 use headwater_store::{Batch, Select, load};
 
-/// Channels of an account (service quota).
-pub const CHANNELS_MAX: usize = 5_000;
 /// Records read at once while a list is filtered.
 const CHUNK: u32 = 500;
 
@@ -50,11 +50,7 @@ impl Settings {
     /// Puts the settings on a channel, or says which rule they break.
     fn apply(&self, channel: &mut Channel) -> Result<(), Error> {
         if let Some(name) = &self.name {
-            if !is_valid_name(name) {
-                return Err(Error::invalid(
-                    "name may have up to 128 characters of a-z, A-Z, 0-9, hyphen and underscore",
-                ));
-            }
+            check_name(name)?;
             channel.name.clone_from(name);
         }
         channel.latency_mode = self.latency_mode.unwrap_or(channel.latency_mode);
@@ -126,14 +122,40 @@ fn check_multitrack(channel: &Channel, container_format: Option<ContainerFormat>
     Ok(())
 }
 
-/// Attaches or detaches. None of these resources can be made yet, so any that is named does not exist.
+/// Attaches or detaches. Whether what is attached exists is seen when the channel is written ([`require_references`]).
 fn apply_reference(current: &mut String, asked: &Option<String>, kind: &'static str) -> Result<(), Error> {
     let Some(arn) = asked else { return Ok(()) };
-    if !arn.is_empty() && arn != current {
+    if !arn.is_empty() {
         check_arn(arn, kind)?;
-        return Err(Error::not_found(kind, arn));
     }
     current.clone_from(arn);
+    Ok(())
+}
+
+/// Has a batch that writes a channel fail unless all that the channel refers to is there.
+fn require_references(batch: &mut Batch, channel: &Channel) {
+    if !channel.recording_configuration_arn.is_empty() {
+        batch.require::<RecordingConfiguration>(&channel.recording_configuration_arn);
+    }
+    if !channel.playback_restriction_policy_arn.is_empty() {
+        batch.require::<PlaybackRestrictionPolicy>(&channel.playback_restriction_policy_arn);
+    }
+    if !channel.ad_configuration_arn.is_empty() {
+        batch.require::<AdConfiguration>(&channel.ad_configuration_arn);
+    }
+    if !channel.failover_slate_configuration_arn.is_empty() {
+        batch.require::<FailoverSlate>(&channel.failover_slate_configuration_arn);
+    }
+}
+
+/// Commits a batch with a new channel in it. What the channel refers to must be there, and the quota must have room: both
+/// are part of the commit, so they also hold of channels made at once, and no channel is read for it.
+async fn commit_new(control: &Control, channel: &Channel, mut batch: Batch) -> Result<(), Error> {
+    let limit = control.quotas().channels;
+    require_references(&mut batch, channel);
+    batch.insert(channel)?.within::<Channel>(limit);
+    control.store().commit(batch).await.map_err(|error| refused(error, ("channels", limit)))?;
+    tracing::info!(channel = channel.arn, name = channel.name, "channel created");
     Ok(())
 }
 
@@ -148,24 +170,18 @@ pub async fn create_channel(
     tags: Tags,
     now: Timestamp,
 ) -> Result<(Channel, StreamKey), Error> {
-    let channel = prepare(control, Channel::new(control.realm(), "", now), settings, tags).await?;
+    let channel = prepare(Channel::new(control.realm(), "", now), settings, tags)?;
     let key = StreamKey::new(control.realm(), &channel.arn, now);
     let mut batch = Batch::new();
-    batch.insert(&channel)?;
     keys::insert(&mut batch, &key)?;
-    control.store().commit(batch).await?;
-    tracing::info!(channel = channel.arn, name = channel.name, "channel created");
+    commit_new(control, &channel, batch).await?;
     Ok((channel, key))
 }
 
-async fn prepare(control: &Control, mut channel: Channel, settings: &Settings, tags: Tags) -> Result<Channel, Error> {
+fn prepare(mut channel: Channel, settings: &Settings, tags: Tags) -> Result<Channel, Error> {
     settings.apply(&mut channel)?;
     tags::check(&tags)?;
     channel.tags = tags;
-    let count = control.store().records(<Channel as headwater_store::Document>::KIND, Select::default()).await?.len();
-    if count >= CHANNELS_MAX {
-        return Err(Error::QuotaExceeded { quota: "channels", limit: CHANNELS_MAX as u64 });
-    }
     Ok(channel)
 }
 
@@ -183,11 +199,8 @@ pub(crate) async fn create_channel_as(
         return Ok(standing);
     }
     let named = Channel { id: id.into(), arn, ..Channel::new(control.realm(), "", now) };
-    let channel = prepare(control, named, settings, tags).await?;
-    let mut batch = Batch::new();
-    batch.insert(&channel)?;
-    control.store().commit(batch).await?;
-    tracing::info!(channel = channel.arn, name = channel.name, "channel created");
+    let channel = prepare(named, settings, tags)?;
+    commit_new(control, &channel, Batch::new()).await?;
     Ok(channel)
 }
 
@@ -203,15 +216,7 @@ pub(crate) fn with_settings(mut channel: Channel, settings: &Settings) -> Result
 /// [`Error::Invalid`] if there are none or more than [`super::BATCH_MAX`], or one is no channel's ARN;
 /// [`Error::Store`].
 pub async fn batch_get_channel(control: &Control, arns: &[String]) -> Result<BatchGot<Channel>, Error> {
-    check_batch(arns, "channel")?;
-    let mut got = BatchGot { found: Vec::new(), missing: Vec::new() };
-    for arn in arns {
-        match headwater_store::find(control.store(), arn).await? {
-            Some(channel) => got.found.push(channel),
-            None => got.missing.push(arn.clone()),
-        }
-    }
-    Ok(got)
+    batch_get(control, arns).await
 }
 
 /// Which channels a list has; at most one filter may be set.
@@ -250,6 +255,15 @@ impl Filter {
         ];
         self.members().iter().zip(values).all(|(wanted, value)| wanted.as_ref().is_none_or(|wanted| wanted == value))
     }
+
+    /// The label of the channels that it lets through. Empty texts have none.
+    fn label(&self) -> Option<String> {
+        let [name, references @ ..] = self.members();
+        let not_empty = |text: &&String| !text.is_empty();
+        let name = name.as_ref().filter(not_empty).map(|name| name_label(name));
+        let mut references = references.into_iter().filter_map(|arn| arn.as_ref().filter(not_empty));
+        name.or_else(|| references.next().map(|arn| reference_label(arn)))
+    }
 }
 
 /// Channels in ascending order of their ARNs; 100 in a page unless asked otherwise.
@@ -260,17 +274,22 @@ pub async fn list_channels(control: &Control, filter: &Filter, request: &PageReq
     if filter.members().iter().filter(|member| member.is_some()).count() > 1 {
         return Err(Error::conflict("only one filter may be given at a time"));
     }
-    let size = request.size(100, 100)?;
-    let mut after = request.after()?;
+    let size = request.size(resource::LISTED_MAX, resource::LISTED_MAX)?;
+    let narrowed_by = filter.members().map(|member| member.as_deref().unwrap_or_default());
+    let listing = Listing::new("ListChannels", narrowed_by);
+    let mut after = request.after(&listing)?;
+    let label = filter.label();
+    // Only a filter for channels that have no name, or refer to nothing, is left to sift what is read.
+    let limit = if label.is_some() || *filter == Filter::default() { one_more(size) } else { CHUNK };
     let mut found = Vec::new();
     loop {
-        let select = Select { after: after.clone(), limit: CHUNK, ..Select::default() };
+        let select = Select { after: after.clone(), label: label.clone(), limit, ..Select::default() };
         let chunk: Vec<Channel> = headwater_store::list(control.store(), select).await?;
-        let is_last = chunk.len() < CHUNK as usize;
+        let is_last = chunk.len() < limit as usize;
         after = chunk.last().map(|channel| channel.arn.clone());
         found.extend(chunk.into_iter().filter(|channel| filter.accepts(channel)));
         if is_last || found.len() > size {
-            return Ok(page(found, size, |channel| &channel.arn));
+            return Ok(listing.page(found, size, |channel| &channel.arn));
         }
     }
 }
@@ -280,9 +299,21 @@ pub async fn list_channels(control: &Control, filter: &Filter, request: &PageReq
 /// # Errors
 /// [`Error::Conflict`] while the channel is live; [`Error::Invalid`]; [`Error::NotFound`]; [`Error::Store`].
 pub async fn update_channel(control: &Control, arn: &str, settings: &Settings) -> Result<Channel, Error> {
-    let channel = channel(control, arn).await?;
-    refuse_live(control, &channel)?;
-    headwater_store::update(control.store(), arn, |channel: &mut Channel| settings.apply(channel)).await
+    refuse_live(control, &channel(control, arn).await?)?;
+    loop {
+        let Some(mut standing) = load::<Channel>(control.store(), arn).await? else {
+            return Err(Error::not_found("channel", arn));
+        };
+        settings.apply(&mut standing.value)?;
+        let mut batch = Batch::new();
+        require_references(&mut batch, &standing.value);
+        batch.update(&standing.value, standing.revision)?;
+        match control.store().commit(batch).await {
+            Ok(_) => return Ok(standing.value),
+            Err(headwater_store::Error::Conflict { .. }) => continue,
+            Err(error) => return Err(refused(error, ("channels", control.quotas().channels))),
+        }
+    }
 }
 
 /// Deletes a channel that is not live, with its keys.

@@ -1,6 +1,7 @@
 //! Stream keys: made, read, listed, deleted, and found by what an encoder shows.
 
-use super::{Batch as BatchGot, Page, PageRequest, channel, check_arn, check_batch, page, tags};
+use super::resource::{self, check_arn, one_more};
+use super::{Batch as BatchGot, Listing, Page, PageRequest, batch_get, channel, tags};
 use crate::{Control, Error};
 use headwater_model::Timestamp;
 use headwater_model::ivs::{Channel, StreamKey, Tags};
@@ -8,8 +9,8 @@ use headwater_store::{Batch, Document, Select, load};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Stream keys of one channel (service quota).
-pub const KEYS_PER_CHANNEL_MAX: usize = 1;
+/// Most keys of a page (model, `MaxStreamKeyResults`).
+const LISTED_MAX: usize = 50;
 /// Longest text that is looked up as a key; ours have fewer than 50 characters.
 const VALUE_LENGTH_MAX: usize = 256;
 
@@ -113,8 +114,9 @@ async fn add_stream_key(control: &Control, mut key: StreamKey, tags: Tags) -> Re
         let Some(channel) = load::<Channel>(control.store(), channel_arn).await? else {
             return Err(Error::not_found("channel", channel_arn));
         };
-        if of_channel(control, channel_arn).await?.len() >= KEYS_PER_CHANNEL_MAX {
-            return Err(Error::QuotaExceeded { quota: "stream keys per channel", limit: KEYS_PER_CHANNEL_MAX as u64 });
+        let limit = control.quotas().stream_keys_per_channel;
+        if of_channel(control, channel_arn).await?.len() as u64 >= limit {
+            return Err(Error::QuotaExceeded { quota: "stream keys per channel", limit });
         }
         let mut batch = Batch::new();
         // The channel is written again so that of two keys made at once, and of a key and the channel's deletion, one
@@ -134,8 +136,7 @@ async fn add_stream_key(control: &Control, mut key: StreamKey, tags: Tags) -> Re
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Invalid`]; [`Error::Store`].
 pub async fn stream_key(control: &Control, arn: &str) -> Result<StreamKey, Error> {
-    check_arn(arn, "stream-key")?;
-    headwater_store::find(control.store(), arn).await?.ok_or_else(|| Error::not_found("stream-key", arn))
+    resource::get(control, arn).await
 }
 
 /// The keys with these ARNs.
@@ -143,15 +144,7 @@ pub async fn stream_key(control: &Control, arn: &str) -> Result<StreamKey, Error
 /// # Errors
 /// [`Error::Invalid`] if there are none or more than [`super::BATCH_MAX`], or one is no key's ARN; [`Error::Store`].
 pub async fn batch_get_stream_key(control: &Control, arns: &[String]) -> Result<BatchGot<StreamKey>, Error> {
-    check_batch(arns, "stream-key")?;
-    let mut got = BatchGot { found: Vec::new(), missing: Vec::new() };
-    for arn in arns {
-        match headwater_store::find(control.store(), arn).await? {
-            Some(key) => got.found.push(key),
-            None => got.missing.push(arn.clone()),
-        }
-    }
-    Ok(got)
+    batch_get(control, arns).await
 }
 
 /// Keys of a channel in ascending order of their ARNs; one in a page unless asked otherwise.
@@ -164,15 +157,16 @@ pub async fn list_stream_keys(
     request: &PageRequest,
 ) -> Result<Page<StreamKey>, Error> {
     channel(control, channel_arn).await?;
-    let size = request.size(1, 50)?;
+    let size = request.size(1, LISTED_MAX)?;
+    let listing = Listing::new("ListStreamKeys", [channel_arn]);
     let select = Select {
         parent: Some(channel_arn.into()),
-        after: request.after()?,
-        limit: u32::try_from(size + 1).unwrap_or(u32::MAX),
+        after: request.after(&listing)?,
+        limit: one_more(size),
         ..Select::default()
     };
     let keys = headwater_store::list(control.store(), select).await?;
-    Ok(page(keys, size, |key: &StreamKey| &key.arn))
+    Ok(listing.page(keys, size, |key: &StreamKey| &key.arn))
 }
 
 /// Deletes a key. A stream that was opened with it goes on.

@@ -4,7 +4,7 @@ use super::channel;
 use crate::{Control, Error};
 use headwater_live::PutCue;
 use headwater_model::Timestamp;
-use headwater_model::ivs::{METADATA_BYTES_MAX, METADATA_CALLS_PER_SECOND};
+use headwater_model::ivs::{METADATA_BYTES_MAX, Quotas};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,29 +15,60 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// after that there are at most as many as live channels.
 const CHANNELS_KEPT: usize = 256;
 
-/// When `PutMetadata` was called for each live channel in the last second.
+/// When `PutMetadata` was called in the last second.
 #[derive(Default)]
 pub struct MetadataRate {
-    calls: Mutex<HashMap<String, VecDeque<Instant>>>,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    /// For each live channel.
+    of_channel: HashMap<String, Recent>,
+    /// For all of them.
+    of_account: Recent,
+}
+
+/// Calls of the last second, as many as their quota lets through.
+#[derive(Default)]
+struct Recent(VecDeque<Instant>);
+
+impl Recent {
+    /// Forgets what is old; whether one more call may be counted.
+    fn has_room(&mut self, limit: u64, now: Instant) -> bool {
+        while self.0.front().is_some_and(|at| now.duration_since(*at) >= WINDOW) {
+            self.0.pop_front();
+        }
+        (self.0.len() as u64) < limit
+    }
+}
+
+/// Whose quota a call would break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TooMany {
+    /// So many a second are allowed.
+    OfChannel(u64),
+    /// So many a second are allowed.
+    OfAccount(u64),
 }
 
 impl MetadataRate {
     /// Counts a call at `now` unless there were too many in the second before.
-    fn admit(&self, channel_id: &str, now: Instant) -> bool {
+    fn admit(&self, channel_id: &str, quotas: &Quotas, now: Instant) -> Result<(), TooMany> {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_old = |at: &Instant| now.duration_since(*at) >= WINDOW;
-        if calls.len() > CHANNELS_KEPT {
-            calls.retain(|_, calls| calls.back().is_some_and(|at| !is_old(at)));
+        if calls.of_channel.len() > CHANNELS_KEPT {
+            calls.of_channel.retain(|_, recent| recent.0.back().is_some_and(|at| now.duration_since(*at) < WINDOW));
         }
-        let calls = calls.entry(channel_id.into()).or_default();
-        while calls.front().is_some_and(is_old) {
-            calls.pop_front();
+        if !calls.of_account.has_room(quotas.metadata_per_second_total, now) {
+            return Err(TooMany::OfAccount(quotas.metadata_per_second_total));
         }
-        if calls.len() >= METADATA_CALLS_PER_SECOND {
-            return false;
+        let of_channel = calls.of_channel.entry(channel_id.into()).or_default();
+        if !of_channel.has_room(quotas.metadata_per_second, now) {
+            return Err(TooMany::OfChannel(quotas.metadata_per_second));
         }
-        calls.push_back(now);
-        true
+        of_channel.0.push_back(now);
+        calls.of_account.0.push_back(now);
+        Ok(())
     }
 }
 
@@ -46,8 +77,8 @@ impl MetadataRate {
 ///
 /// # Errors
 /// [`Error::Invalid`] if the payload is empty or has more than [`METADATA_BYTES_MAX`] bytes; [`Error::NotFound`];
-/// [`Error::NotBroadcasting`]; [`Error::Throttled`] if there were [`METADATA_CALLS_PER_SECOND`] calls for the channel in
-/// the last second; [`Error::Store`].
+/// [`Error::NotBroadcasting`]; [`Error::Throttled`] if there were as many calls in the last second as the quotas allow;
+/// [`Error::Store`].
 pub async fn put_metadata(
     control: &Control,
     channel_arn: &str,
@@ -63,9 +94,13 @@ pub async fn put_metadata(
     let channel = channel(control, channel_arn).await?;
     let offline = || Error::NotBroadcasting { channel_arn: channel_arn.into() };
     control.broadcasts().stream(&channel.id).ok_or_else(offline)?;
-    if !control.metadata_rate().admit(&channel.id, Instant::now()) {
-        return Err(Error::Throttled { operation: "PutMetadata", per_second: METADATA_CALLS_PER_SECOND as u64 });
-    }
+    control.metadata_rate().admit(&channel.id, control.quotas(), Instant::now()).map_err(|too_many| {
+        let (scope, per_second) = match too_many {
+            TooMany::OfChannel(limit) => ("one channel", limit),
+            TooMany::OfAccount(limit) => ("all channels together", limit),
+        };
+        Error::Throttled { operation: "PutMetadata", per_second, scope }
+    })?;
     let cue = control.broadcasts().put_cue(&channel.id, payload.into()).await.ok_or_else(offline)?;
     tracing::debug!(channel = channel_arn, stream_session = cue.stream_id, cue = cue.cue_id, "cue put");
     control.interact().cue(channel_arn, &cue.stream_id, &cue.cue_id, payload, now).await?;
@@ -76,28 +111,41 @@ pub async fn put_metadata(
 mod tests {
     use super::*;
 
+    fn rate() -> (MetadataRate, Quotas, Instant) {
+        (MetadataRate::default(), Quotas::default(), Instant::now())
+    }
+
     #[test]
-    fn five_calls_pass_in_any_second() {
-        let rate = MetadataRate::default();
-        let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
-        for call in 0..METADATA_CALLS_PER_SECOND as u64 {
-            assert!(rate.admit("a", at(call * 100)));
+    fn five_calls_of_a_channel_pass_in_any_second() {
+        let (rate, quotas, start) = rate();
+        let admit = |channel, ms| rate.admit(channel, &quotas, start + Duration::from_millis(ms));
+        for call in 0..quotas.metadata_per_second {
+            assert_eq!(admit("a", call * 100), Ok(()));
         }
-        assert!(!rate.admit("a", at(500)), "the sixth within a second");
-        assert!(rate.admit("b", at(500)), "another channel has its own count");
-        assert!(rate.admit("a", at(1000)), "the first is a second old");
-        assert!(!rate.admit("a", at(1000)), "the second is not");
+        assert_eq!(admit("a", 500), Err(TooMany::OfChannel(5)), "the sixth within a second");
+        assert_eq!(admit("b", 500), Ok(()), "another channel has its own count");
+        assert_eq!(admit("a", 1000), Ok(()), "the first is a second old");
+        assert_eq!(admit("a", 1000), Err(TooMany::OfChannel(5)), "the second is not");
+    }
+
+    #[test]
+    fn all_channels_together_have_a_quota_of_their_own() {
+        let (rate, quotas, start) = rate();
+        for call in 0..quotas.metadata_per_second_total {
+            assert_eq!(rate.admit(&format!("c{}", call / 5), &quotas, start), Ok(()));
+        }
+        assert_eq!(rate.admit("another", &quotas, start), Err(TooMany::OfAccount(155)));
+        assert_eq!(rate.admit("another", &quotas, start + WINDOW), Ok(()));
     }
 
     #[test]
     fn channels_without_recent_calls_are_forgotten() {
-        let rate = MetadataRate::default();
-        let start = Instant::now();
+        let (rate, quotas, start) = rate();
+        let quotas = Quotas { metadata_per_second_total: u64::MAX, ..quotas };
         for channel in 0..=CHANNELS_KEPT {
-            assert!(rate.admit(&channel.to_string(), start));
+            assert_eq!(rate.admit(&channel.to_string(), &quotas, start), Ok(()));
         }
-        assert!(rate.admit("late", start + WINDOW));
-        assert_eq!(rate.calls.lock().expect("no test panicked").len(), 1);
+        assert_eq!(rate.admit("late", &quotas, start + WINDOW), Ok(()));
+        assert_eq!(rate.calls.lock().expect("no test panicked").of_channel.len(), 1);
     }
 }

@@ -1,10 +1,15 @@
 //! Streams that are live, and the sessions of the past.
 
-use super::{Page, PageRequest, channel, check_arn, page};
+use super::resource::{LISTED_MAX, check_arn};
+use super::{Listing, Page, PageRequest, channel};
 use crate::broadcasts::LiveStream;
 use crate::{Control, Error};
+use headwater_model::Timestamp;
 use headwater_model::ivs::{Channel, StreamHealth, StreamSession};
-use headwater_store::Select;
+use headwater_store::{Batch, Select};
+
+/// Milliseconds between two events that tell of too many streams.
+const BREACH_TOLD_EVERY_MS: i64 = 60_000;
 
 /// Whether a stream is live on a channel.
 pub fn is_live(control: &Control, channel: &Channel) -> bool {
@@ -33,13 +38,38 @@ pub fn list_streams(
     health: Option<StreamHealth>,
     request: &PageRequest,
 ) -> Result<Page<LiveStream>, Error> {
-    let size = request.size(100, 100)?;
-    let after = request.after()?.unwrap_or_default();
+    let size = request.size(LISTED_MAX, LISTED_MAX)?;
+    let narrowed_by = health.map_or("", |health| match health {
+        StreamHealth::Healthy => "healthy",
+        StreamHealth::Starving => "starving",
+        StreamHealth::Unknown => "unknown",
+    });
+    let listing = Listing::new("ListStreams", [narrowed_by]);
+    let after = request.after(&listing)?.unwrap_or_default();
     let mut streams = control.broadcasts().streams();
     streams.retain(|stream| stream.channel_arn > after && health.is_none_or(|wanted| wanted == stream.health));
     streams.sort_by(|a, b| a.channel_arn.cmp(&b.channel_arn));
     streams.truncate(size + 1);
-    Ok(page(streams, size, |stream| &stream.channel_arn))
+    Ok(listing.page(streams, size, |stream| &stream.channel_arn))
+}
+
+/// Whether one more stream may begin: a channel's encoder may always come back. A refusal is told by the event `IVS Limit
+/// Breach` (`Concurrent Broadcasts`), at most once in [`BREACH_TOLD_EVERY_MS`]: encoders try again every few seconds.
+///
+/// # Errors
+/// [`Error::QuotaExceeded`]; [`Error::Store`].
+pub async fn admit(control: &Control, channel: &Channel, now: Timestamp) -> Result<(), Error> {
+    let limit = control.quotas().concurrent_streams;
+    if is_live(control, channel) || (control.broadcasts().streams().len() as u64) < limit {
+        return Ok(());
+    }
+    if control.breach_is_news(now, BREACH_TOLD_EVERY_MS) {
+        let mut batch = Batch::new();
+        batch.event(crate::sessions::too_many_broadcasts(limit, now));
+        control.store().commit(batch).await?;
+    }
+    tracing::warn!(channel = channel.arn, limit, "a stream is refused: as many are live as the quota allows");
+    Err(Error::QuotaExceeded { quota: "concurrent streams", limit })
 }
 
 /// Disconnects the encoder of a channel. It may connect again as long as its key stands.
@@ -63,19 +93,13 @@ pub async fn stream_session(
     channel_arn: &str,
     stream_id: Option<&str>,
 ) -> Result<StreamSession, Error> {
-    let mut sessions = sessions(control, channel_arn).await?;
-    match stream_id {
-        None => {
-            if sessions.is_empty() {
-                return Err(Error::not_found("stream session of channel", channel_arn));
-            }
-            Ok(sessions.swap_remove(0))
-        }
-        Some(id) => sessions
-            .into_iter()
-            .find(|session| session.stream_id == id)
-            .ok_or_else(|| Error::not_found("stream session", id)),
-    }
+    let Some(id) = stream_id else {
+        let newest = sessions(control, channel_arn).await?.into_iter().next();
+        return newest.ok_or_else(|| Error::not_found("stream session of channel", channel_arn));
+    };
+    check_arn(channel_arn, "channel")?;
+    let session: Option<StreamSession> = headwater_store::find(control.store(), id).await?;
+    session.filter(|session| session.channel.arn == channel_arn).ok_or_else(|| Error::not_found("stream session", id))
 }
 
 /// Sessions of a channel, which may be gone, newest first; 100 in a page unless asked otherwise.
@@ -87,15 +111,16 @@ pub async fn list_stream_sessions(
     channel_arn: &str,
     request: &PageRequest,
 ) -> Result<Page<StreamSession>, Error> {
-    let size = request.size(100, 100)?;
+    let size = request.size(LISTED_MAX, LISTED_MAX)?;
+    let listing = Listing::new("ListStreamSessions", [channel_arn]);
     let mut sessions = sessions(control, channel_arn).await?;
-    if let Some(after) = request.after()? {
+    if let Some(after) = request.after(&listing)? {
         let last = sessions.iter().position(|session| session.stream_id == after);
         let last = last.ok_or_else(|| Error::invalid("nextToken is not one that this operation gave"))?;
         sessions.drain(..=last);
     }
     sessions.truncate(size + 1);
-    Ok(page(sessions, size, |session| &session.stream_id))
+    Ok(listing.page(sessions, size, |session| &session.stream_id))
 }
 
 /// All sessions of a channel, newest first.

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod configurations;
+mod scale;
+
 use super::channels::{Filter, Settings, create_channel, delete_channel, list_channels, update_channel};
 use super::keys::{create_stream_key, delete_stream_key, list_stream_keys, resolve_key};
 use super::metadata::put_metadata;

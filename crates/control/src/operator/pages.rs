@@ -2,13 +2,18 @@
 
 use super::{Error, Found, wait_for};
 use crate::Control;
+use headwater_bus::replay::{Progress, Replay, ReplayError};
 use headwater_interact::export;
+use headwater_model::Timestamp;
+use headwater_model::event::Event;
 use headwater_model::poll::Poll;
 use headwater_store::{LogSelect, Topic};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 
+/// Characters of a replay's name (`events` 2015-10-07, `ReplayName`).
+const REPLAY_NAME_LENGTH_MAX: usize = 64;
 /// Most items of a page.
 const PAGE_MAX: u32 = 1_000;
 
@@ -45,6 +50,78 @@ pub async fn events(control: &Control, after: u64, limit: u32, wait: Duration) -
     let events =
         found.into_iter().map(|(seq, event)| NumberedEvent { seq, event: event.envelope(control.realm()) }).collect();
     Ok(EventPage { events, last: store.last_event().await? })
+}
+
+/// Number of the event before the one that a text names: by its number, by its id, or as the first at or after a time
+/// (ISO 8601). Reads the log from its beginning: events are not in the order of their times.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] if it is none of these; [`crate::Error::NotFound`] if no event is named so;
+/// [`Error::Control`].
+pub async fn before(control: &Control, from: &str) -> Result<u64, Error> {
+    if let Ok(number) = from.parse::<u64>() {
+        return Ok(number.saturating_sub(1));
+    }
+    let time = Timestamp::parse_iso(from);
+    if time.is_none() && uuid::Uuid::parse_str(from).is_err() {
+        return Err(crate::Error::invalid(format!("{from:?} is neither a number, an event's id nor a time")).into());
+    }
+    let mut after = 0;
+    loop {
+        let events = control.store().events(after, PAGE_MAX).await?;
+        let Some((last, _)) = events.last() else { break };
+        let last = *last;
+        let is_named = |event: &Event| time.map_or(event.id == from, |time| event.time >= time);
+        if let Some((seq, _)) = events.iter().find(|(_, event)| is_named(event)) {
+            return Ok(seq.saturating_sub(1));
+        }
+        after = last;
+    }
+    // Nothing is that young yet: what comes will be.
+    if time.is_some() { Ok(after) } else { Err(crate::Error::not_found("event", from).into()) }
+}
+
+/// How far a replay came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Replayed {
+    /// Events that matched and are delivered again.
+    pub matched: u64,
+    /// Number of the last event that was looked at: where the next call goes on.
+    pub last: u64,
+    /// Where the replay ends.
+    pub until: u64,
+    /// Whether there is more.
+    pub more: bool,
+}
+
+/// Delivers stored events with a greater number than `after` to a rule's targets once more, a bounded number in one
+/// call. `until` is the end that the first call's answer told; `None` in that first call.
+///
+/// # Errors
+/// [`crate::Error::NotFound`] if there is no such rule; [`crate::Error::Invalid`] if it has no pattern or the name is
+/// empty; [`Error::Control`].
+pub async fn replay(
+    control: &Control,
+    rule: &str,
+    name: &str,
+    after: u64,
+    until: Option<u64>,
+) -> Result<Replayed, Error> {
+    if name.is_empty() || name.len() > REPLAY_NAME_LENGTH_MAX {
+        return Err(crate::Error::invalid(format!("a replay's name has 1 to {REPLAY_NAME_LENGTH_MAX} bytes")).into());
+    }
+    let until = match until {
+        Some(until) => until,
+        None => control.store().last_event().await?,
+    };
+    let asked = Replay { name: name.into(), rule: rule.into(), after, until };
+    let progress = headwater_bus::replay::replay(control.store(), control.realm(), &asked, Timestamp::now()).await;
+    let Progress { matched, last, more } = progress.map_err(|error| match error {
+        ReplayError::RuleMissing(name) => crate::Error::not_found("rule", name),
+        ReplayError::Store(error) => error.into(),
+        other => crate::Error::invalid(other.to_string()),
+    })?;
+    Ok(Replayed { matched, last, until, more })
 }
 
 /// A page of a function's log.

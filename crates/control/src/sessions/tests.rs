@@ -5,6 +5,7 @@
 use super::*;
 use headwater_model::ivs::VideoIngest;
 use headwater_store::SqliteStore;
+use serde_json::json;
 
 const NOW: Timestamp = Timestamp(1_795_498_182_123);
 
@@ -30,7 +31,7 @@ async fn a_broadcast_leaves_its_record_and_the_documented_events() {
     for kind in [
         SessionEventKind::Created,
         SessionEventKind::Created,
-        SessionEventKind::Start { video: Some(video.clone()), audio: None },
+        SessionEventKind::Start { video: vec![video.clone()], audio: Vec::new() },
         SessionEventKind::StarvationStart,
         SessionEventKind::StarvationEnd,
         SessionEventKind::End,
@@ -70,7 +71,7 @@ async fn a_broadcast_leaves_its_record_and_the_documented_events() {
         })
     );
     let session = session(&*store, "st-1").await;
-    assert_eq!(session.video, Some(video));
+    assert_eq!(session.video, [video]);
     assert_eq!(session.end_time, Some(NOW));
     assert!(!session.live && !session.has_error_event);
     assert_eq!(session.events.len(), 6);
@@ -80,7 +81,7 @@ async fn a_broadcast_leaves_its_record_and_the_documented_events() {
 async fn sessions_that_a_crash_left_open_are_ended_once() {
     let (journal, store, channel) = journal().await;
     journal.record(event(&channel, "st-live", SessionEventKind::Created)).await.unwrap();
-    let start = SessionEventKind::Start { video: None, audio: None };
+    let start = SessionEventKind::Start { video: Vec::new(), audio: Vec::new() };
     journal.record(event(&channel, "st-live", start)).await.unwrap();
     journal.record(event(&channel, "st-young", SessionEventKind::Created)).await.unwrap();
     let later = NOW.plus_ms(60_000);
@@ -100,7 +101,9 @@ async fn a_session_keeps_its_newest_events_and_goes_after_sixty_days() {
     journal.record(event(&channel, "st-1", SessionEventKind::Created)).await.unwrap();
     let mut kept = session(&*store, "st-1").await;
     for n in 0..SESSION_EVENTS_MAX as i64 {
-        apply(&mut kept, &SessionEventKind::StarvationStart, NOW.plus_ms(n));
+        for told in told(&kept, &SessionEventKind::StarvationStart) {
+            note(&mut kept, told.line(NOW.plus_ms(n)), &told);
+        }
     }
     let mut batch = Batch::new();
     batch.put(&kept).unwrap();
@@ -154,4 +157,53 @@ async fn breaches_and_refused_takeovers_have_the_documented_members_and_mark_the
     assert_eq!((&failure.name[..], &failure.code[..]), ("Stream Takeover Failure", "StreamTakeoverMediaMismatch"));
     let breach = &session(&*store, "st-1").await.events[1];
     assert_eq!((&breach.event_type[..], &breach.name[..]), ("IVS Limit Breach", "Ingest Bitrate"));
+}
+
+#[tokio::test]
+async fn an_ad_break_is_told_with_its_members() {
+    use headwater_model::ivs::AdBreak;
+    let (journal, store, channel) = journal().await;
+    let ad_break = AdBreak { id: "AbCdEf123456".into(), duration_s: 30, target_start: NOW };
+    journal.record(event(&channel, "st-1", SessionEventKind::AdBreak(ad_break))).await.unwrap();
+    let told = &store.events(0, 10).await.unwrap()[0].1;
+    assert_eq!(told.detail_type, "IVS Ad Break State Change");
+    assert_eq!(
+        told.detail,
+        json!({
+            "event_name": "Ad Break Inserted",
+            "channel_name": "Your-Channel",
+            "stream_id": "st-1",
+            "ad_break_id": "AbCdEf123456",
+            "duration_seconds": 30,
+            "target_start_time": "2026-11-24T05:29:42.123Z",
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_sweep_removes_all_that_is_old_however_much_it_is_and_nothing_else() {
+    let (journal, store, channel) = journal().await;
+    let day = |days: i64| NOW.plus_ms(days * DAY_MS);
+    for index in 0..1_100_i64 {
+        let at = day(index % 2);
+        let event = |kind| SessionEvent { channel: channel.clone(), stream_id: format!("st-{index}"), at, kind };
+        journal.record(event(SessionEventKind::Ended)).await.unwrap();
+    }
+    assert_eq!(journal.remove_old(day(60).plus_ms(-1)).await.unwrap(), 0);
+    assert_eq!(journal.remove_old(day(60)).await.unwrap(), 550, "those of the first day");
+    assert_eq!(journal.remove_old(day(60)).await.unwrap(), 0);
+    let left: Vec<StreamSession> = headwater_store::list(&*store, Select::default()).await.unwrap();
+    assert!(left.len() == 550 && left.iter().all(|session| session.end_time == Some(day(1))));
+    assert_eq!(journal.remove_old(day(100)).await.unwrap(), 550);
+}
+
+#[test]
+fn sessions_that_were_stored_with_one_track_are_read() {
+    let channel = Channel::new(&Realm::default(), "a", NOW);
+    let mut stored = serde_json::to_value(begin(&channel, "st-1", NOW)).unwrap();
+    stored["video"] = json!({"codec": "avc1.42C028", "encoder": "", "target_bitrate": 0, "target_framerate": 0,
+        "width": 640, "height": 360});
+    stored["audio"] = json!(null);
+    let read: StreamSession = serde_json::from_value(stored).unwrap();
+    assert_eq!((read.video.len(), read.video[0].width, read.audio.len()), (1, 640, 0));
 }

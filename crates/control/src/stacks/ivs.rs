@@ -1,4 +1,6 @@
-//! `AWS::IVS::Channel` and `AWS::IVS::StreamKey`.
+//! `AWS::IVS::Channel`, `AWS::IVS::StreamKey`, and what channels refer to: [`configurations`].
+
+pub mod configurations;
 
 use super::given::{Given, failed, id_of, made};
 use crate::ivs::channels::{

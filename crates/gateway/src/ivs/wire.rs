@@ -1,5 +1,6 @@
 //! Shapes of the service model `ivs` 2020-07-14, read and written.
 
+use super::{recording, slates};
 use crate::{Input, ServiceError};
 use headwater_control::Control;
 use headwater_control::broadcasts::LiveStream;
@@ -9,8 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-/// Track name of an encoder that sends one track (IVS, `VideoConfiguration.track`).
-const SINGLE_TRACK: &str = "Track0";
+/// Name of a track: `Track0` is the first, and the only one of most encoders (IVS, `VideoConfiguration.track`).
+fn track_name(index: usize) -> String {
+    format!("Track{index}")
+}
 
 /// A member that is one of an enumeration's texts.
 pub(super) fn choice<T: DeserializeOwned>(input: &Input, name: &str) -> Result<Option<T>, ServiceError> {
@@ -48,7 +51,7 @@ pub(super) fn settings(input: &Input) -> Result<Settings, ServiceError> {
 }
 
 /// An enumeration's text.
-fn name_of(value: impl Serialize) -> Value {
+pub(super) fn name_of(value: impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or(Value::Null)
 }
 
@@ -144,20 +147,26 @@ pub(super) fn stream_session(control: &Control, session: &StreamSession) -> Valu
     if let Some(end) = session.end_time {
         members["endTime"] = end.iso_seconds().into();
     }
-    let video = session.video.as_ref();
-    let audio = session.audio.as_ref();
-    if video.is_some() || audio.is_some() {
+    if let Some(configuration) = &session.recording_configuration {
+        members["recordingConfiguration"] = recording::members(configuration);
+    }
+    if let Some(slate) = &session.failover_slate {
+        members["failoverSlateConfiguration"] = slates::members(slate);
+    }
+    let (video, audio) = (&session.video, &session.audio);
+    if !video.is_empty() || !audio.is_empty() {
+        // The deprecated form knows the first track of each kind.
         let mut deprecated = Map::new();
-        if let Some(video) = video {
+        if let Some(video) = video.first() {
             deprecated.insert("video".into(), deprecated_video(video));
         }
-        if let Some(audio) = audio {
+        if let Some(audio) = audio.first() {
             deprecated.insert("audio".into(), deprecated_audio(audio));
         }
         members["ingestConfiguration"] = deprecated.into();
         members["ingestConfigurations"] = json!({
-            "videoConfigurations": video.map(video_configuration).into_iter().collect::<Vec<_>>(),
-            "audioConfigurations": audio.map(audio_configuration).into_iter().collect::<Vec<_>>(),
+            "videoConfigurations": (0..).zip(video).map(video_configuration).collect::<Vec<_>>(),
+            "audioConfigurations": (0..).zip(audio).map(audio_configuration).collect::<Vec<_>>(),
         });
     }
     let newest_first: Vec<Value> = session.events.iter().rev().map(stream_event).collect();
@@ -175,14 +184,14 @@ fn stream_event(event: &StreamEvent) -> Value {
 }
 
 /// The newer form: profile and level in members of their own, the older ones empty.
-fn video_configuration(video: &VideoIngest) -> Value {
+fn video_configuration((track, video): (usize, &VideoIngest)) -> Value {
     let (profile, level) = avc_profile_level(&video.codec);
     let mut members = video_members(video);
     members["avcProfile"] = "".into();
     members["avcLevel"] = "".into();
     members["profile"] = profile.into();
     members["level"] = level.into();
-    members["track"] = SINGLE_TRACK.into();
+    members["track"] = track_name(track).into();
     members
 }
 
@@ -205,9 +214,9 @@ fn video_members(video: &VideoIngest) -> Value {
     })
 }
 
-fn audio_configuration(audio: &AudioIngest) -> Value {
+fn audio_configuration((track, audio): (usize, &AudioIngest)) -> Value {
     let mut members = deprecated_audio(audio);
-    members["track"] = SINGLE_TRACK.into();
+    members["track"] = track_name(track).into();
     members
 }
 

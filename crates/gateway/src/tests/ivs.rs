@@ -190,7 +190,7 @@ async fn a_session_is_told_in_the_models_shape() {
         height: 720,
     };
     let audio = AudioIngest { codec: "mp4a.40.2".into(), target_bitrate: 128_000, sample_rate: 48_000, channels: 2 };
-    journal.record(event(SessionEventKind::Start { video: Some(video), audio: Some(audio) })).await.unwrap();
+    journal.record(event(SessionEventKind::Start { video: vec![video], audio: vec![audio] })).await.unwrap();
     let mut session = server.ivs("GetStreamSession", json!({"channelArn": arn})).await.json()["streamSession"].clone();
     assert_eq!(session["channel"]["name"], "c");
     session.as_object_mut().unwrap().remove("channel");
