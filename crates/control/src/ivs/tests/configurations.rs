@@ -15,7 +15,7 @@ const KEY: &str = include_str!("../../../../model/src/ivs/testdata/p384.pem");
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 async fn make_bucket(control: &Control, name: &str) {
-    let bucket = headwater_sites::CreateBucket { name: name.into(), ..Default::default() };
+    let bucket = headwater_sites::buckets::CreateBucket { name: name.into(), ..Default::default() };
     control.sites().create_bucket(bucket).await.unwrap();
 }
 
