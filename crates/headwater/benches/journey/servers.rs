@@ -83,6 +83,8 @@ fn start_headwater(binary: &Path) -> Running {
     let data = folder.path().join("data");
     let mut command = Command::new(binary);
     command.arg("--data").arg(&data).arg("serve").current_dir(folder.path());
+    // A load may have more streams than an account of IVS.
+    command.env("HEADWATER_QUOTAS_CONCURRENT_STREAMS", "1000000");
     for listener in ["api", "web", "rtmp"] {
         command.args([format!("--listen-{listener}"), "127.0.0.1:0".into()]);
     }
