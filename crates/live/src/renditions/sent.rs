@@ -50,7 +50,12 @@ impl Renditions {
 
     /// The tracks that the publisher sends besides its first.
     pub(crate) fn sent_tracks(&self) -> impl Iterator<Item = &Track> {
-        self.sent.iter().map(|sent| &sent.track)
+        self.sent().map(|(_, track)| track)
+    }
+
+    /// The same, each with what the publisher calls it by.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = (FurtherTrack, &Track)> {
+        self.sent.iter().map(|sent| (sent.id, &sent.track))
     }
 
     /// How many of them begin segments without a keyframe at present.

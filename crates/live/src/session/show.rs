@@ -111,14 +111,24 @@ impl Session {
         let metadata = &self.metadata;
         let snapshot = self.progress.with(|stage| stage.live.as_ref().map(|live| live.stream.snapshot()));
         let Some(snapshot) = snapshot else { return (Vec::new(), Vec::new()) };
-        let video = snapshot.video().map(|track| {
-            let said = (metadata.width.unwrap_or(0), metadata.height.unwrap_or(0));
-            let (width, height) = track.config.dimensions().unwrap_or(said);
+        let first = snapshot.video().into_iter().map(|track| (None, track));
+        let further = self.renditions.sent().map(|(id, track)| (Some(id), track));
+        let video = first.chain(further).map(|(further, track)| {
+            // Of each track, what the encoder says of it.
+            let (bitrate, frame_rate_millis, size) = match further {
+                None => (metadata.video_bitrate, metadata.frame_rate_millis, metadata.width.zip(metadata.height)),
+                Some(id) => (
+                    metadata.of(id).and_then(|said| said.video_bitrate),
+                    metadata.of(id).and_then(|said| said.frame_rate_millis),
+                    None,
+                ),
+            };
+            let (width, height) = track.config.dimensions().or(size).unwrap_or((0, 0));
             VideoIngest {
                 codec: track.config.rfc6381(),
                 encoder: metadata.encoder.clone().unwrap_or_default(),
-                target_bitrate: metadata.video_bitrate.unwrap_or(0),
-                target_framerate: metadata.frame_rate_millis.map_or(0, |millis| u64::from(millis + 500) / 1_000),
+                target_bitrate: bitrate.unwrap_or(0),
+                target_framerate: frame_rate_millis.map_or(0, |millis| u64::from(millis + 500) / 1_000),
                 width,
                 height,
             }
@@ -135,6 +145,6 @@ impl Session {
                 channels,
             }
         });
-        (video.into_iter().collect(), audio.into_iter().collect())
+        (video.collect(), audio.into_iter().collect())
     }
 }

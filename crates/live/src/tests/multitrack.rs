@@ -132,6 +132,10 @@ async fn a_name_and_a_rate_come_from_the_encoders_words() {
     stream_many(&publisher, &[ALIGNED], 5_000).await.unwrap();
     let live = world.stream();
     assert_eq!(offered(&live), ["240p15"]);
+    let start = world.notes.events.lock().unwrap()[1].clone();
+    let SessionEventKind::Start { video, .. } = start.kind else { panic!("expected a start") };
+    let told: Vec<_> = video.iter().map(|track| (track.width, track.target_framerate, track.target_bitrate)).collect();
+    assert_eq!(told[1..], [(320, 15, 400_000)], "{told:?}");
     let snapshot = live.rendition("240p15").unwrap().watch().unwrap().borrow().clone();
     assert_eq!((snapshot.bandwidth(), snapshot.frame_rate_millis()), (400_000, Some(15_000)));
 }
