@@ -253,7 +253,7 @@ async fn an_encoder_is_diagnosed_and_a_streams_playlists_are_checked() {
     let created = server.ivs("CreateChannel", json!({"name": "c"})).await.json();
     let arn = created["channel"]["arn"].as_str().unwrap();
     let channel = headwater_control::ivs::channel(server.control(), arn).await.unwrap();
-    let offline = json!({"stream_id": null, "health": null, "findings": []});
+    let offline = json!({"stream_id": null, "health": null, "findings": [], "audience": null});
     assert_eq!(server.native("diagnose", json!({"channel": "c"})).await.json(), offline);
     let nothing = server.native("lint", json!({"channel": "c"})).await;
     assert_eq!((nothing.status.as_u16(), &nothing.json()["error"]["code"]), (404, &json!("NotBroadcasting")));
