@@ -9,9 +9,10 @@ export const COLUMNS = BITS + 4;
 
 /** ffmpeg's video filter for a picture of `width` pixels whose first frame has the number `first`. */
 export function strip(width, first = 0) {
-  const block = Math.floor(width / COLUMNS);
-  const box = (column, row, when) => `drawbox=x=${column * block}:y=${row * block}:w=${block}:h=${block}:c=white:t=fill${when}`;
-  const filters = [`drawbox=x=0:y=0:w=${block * COLUMNS}:h=${block * 2}:c=black:t=fill`];
+  const edge = (blocks) => Math.round((blocks * width) / COLUMNS);
+  const box = (column, row, when) =>
+    `drawbox=x=${edge(column)}:y=${edge(row)}:w=${edge(column + 1) - edge(column)}:h=${edge(row + 1) - edge(row)}:c=white:t=fill${when}`;
+  const filters = [`drawbox=x=0:y=0:w=${width}:h=${edge(2)}:c=black:t=fill`];
   for (const [column, bit] of [1, 0, 1, 0].entries()) filters.push(box(column, bit ? 0 : 1, ""));
   for (let bit = 0; bit < BITS; bit += 1) {
     const column = COLUMNS - 1 - bit;
@@ -35,8 +36,9 @@ export function source({ width = 960, height = 540, first = 0, gopSeconds = 1 } 
 }
 
 /**
- * Runs in the page before its own scripts. Keeps, for each painted frame, its media time and number in `window.picture.frames`,
- * and in `window.picture.shown` what was on the screen when the question appeared.
+ * Runs in the page before its own scripts. Keeps, for each painted frame, its media time, number and width in `window.picture.frames`
+ * (`presented` counts those too that the page was not told of, `dropped` those that came too late for the screen), and in
+ * `window.picture.shown` what was on the screen when the question appeared.
  */
 export function watch({ columns, fps }) {
   const picture = (window.picture = { frames: [], shown: [], emptied: 0, violations: [] });
@@ -45,7 +47,8 @@ export function watch({ columns, fps }) {
   canvas.height = 2;
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const read = (video) => {
-    const block = Math.floor(video.videoWidth / columns);
+    // The strip is as wide as the picture, whatever size a rendition has.
+    const block = video.videoWidth / columns;
     if (block === 0) return undefined;
     // Without smoothing, each pixel of the canvas is the middle of a block.
     context.imageSmoothingEnabled = false;
@@ -65,8 +68,9 @@ export function watch({ columns, fps }) {
   document.addEventListener("DOMContentLoaded", () => {
     const video = document.querySelector("video");
     video.addEventListener("emptied", () => (picture.emptied += 1));
-    const frame = (_, { mediaTime }) => {
-      picture.frames.push({ at: performance.timeOrigin + performance.now(), mediaTime, number: read(video) });
+    const frame = (_, { mediaTime, presentedFrames: presented }) => {
+      const { droppedVideoFrames: dropped } = video.getVideoPlaybackQuality();
+      picture.frames.push({ at: performance.timeOrigin + performance.now(), mediaTime, number: read(video), width: video.videoWidth, presented, dropped });
       if (picture.frames.length > 60 * fps) picture.frames.shift();
       video.requestVideoFrameCallback(frame);
     };
