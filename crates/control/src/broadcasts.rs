@@ -1,9 +1,10 @@
 //! What operations ask of live streams: the port that the live hub is connected to.
 
 use async_trait::async_trait;
-use headwater_live::{Audience, Finding, Hub, PutCue, Report};
+use headwater_live::{Audience, Finding, Hub, LadderState, Offer, PutCue, Rendition, Report};
 use headwater_model::Timestamp;
 use headwater_model::ivs::{AdBreak, StreamHealth};
+use serde::Serialize;
 
 /// A stream that is live now, also while its encoder is awaited in the reconnect window.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,38 @@ pub enum AdBreakRefusal {
     },
 }
 
+/// A stream's quality ladder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ladder {
+    /// `off`, `not_needed`, `sent`, `waiting`, `running`, `asleep`, `shed` or `unavailable`.
+    pub state: &'static str,
+    /// Why it is so, for people.
+    pub reason: Option<String>,
+    /// From the top down; the source is none of them.
+    pub renditions: Vec<Rung>,
+}
+
+/// One rendition of a ladder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rung {
+    /// As viewers see it: `480p30`.
+    pub name: String,
+    /// `made`, `waking`, `asleep` or `gone`.
+    pub state: &'static str,
+}
+
+impl From<&Offer> for Ladder {
+    fn from(offer: &Offer) -> Self {
+        let reason = match &offer.ladder {
+            LadderState::Unavailable(reason) => Some(reason.clone()),
+            LadderState::Shed(count) => Some(format!("this machine cannot keep up: {count} renditions are not made")),
+            _ => offer.encoder_note.clone(),
+        };
+        let rung = |one: &Rendition| Rung { name: one.name.clone(), state: one.state.as_str() };
+        Ladder { state: offer.ladder.as_str(), reason, renditions: offer.renditions.iter().map(rung).collect() }
+    }
+}
+
 /// Live streams. Calls answer at once from what the hub knows, except for [`Broadcasts::stop`].
 #[async_trait]
 pub trait Broadcasts: Send + Sync + 'static {
@@ -46,6 +79,9 @@ pub trait Broadcasts: Send + Sync + 'static {
 
     /// Who watches a channel's stream; `None` if nothing is live on it.
     fn audience(&self, channel_id: &str) -> Option<Audience>;
+
+    /// How the quality ladder of a channel's stream is; `None` if nothing is live.
+    fn ladder(&self, channel_id: &str) -> Option<Ladder>;
 
     /// Checks the playlists of a channel's stream; `None` if nothing is live on it. Some milliseconds of work.
     fn conformance(&self, channel_id: &str) -> Option<Report>;
@@ -79,6 +115,10 @@ impl Broadcasts for Hub {
         Hub::stream(self, channel_id).map(|stream| stream.audience())
     }
 
+    fn ladder(&self, channel_id: &str) -> Option<Ladder> {
+        Hub::stream(self, channel_id).map(|stream| Ladder::from(&*stream.offer()))
+    }
+
     fn conformance(&self, channel_id: &str) -> Option<Report> {
         Hub::stream(self, channel_id).map(|stream| stream.conformance())
     }
@@ -99,6 +139,9 @@ impl Broadcasts for Hub {
     }
 }
 
+/// IVS' health has three values and no reason, and is about what comes in: STARVING from three seconds without media on, told by `Starvation Start` and
+/// `Starvation End`; HEALTHY otherwise; UNKNOWN before there is a playlist. The doctor's findings and the ladder's state change none of that, as IVS' shape has no
+/// member for them: they are [`Broadcasts::findings`] and [`Broadcasts::ladder`], told by `diagnose`. A finding that IVS has an event for is a `Limit Breach`.
 fn outside(stream: &headwater_live::LiveStream) -> LiveStream {
     LiveStream {
         stream_id: stream.stream_id.clone(),

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use crate::broadcasts::{AdBreakRefusal, Broadcasts, LiveStream};
+use crate::broadcasts::{AdBreakRefusal, Broadcasts, Ladder, LiveStream};
 use crate::credentials::Credentials;
 use crate::{Control, Endpoints, Parts};
 use async_trait::async_trait;
@@ -32,6 +32,8 @@ pub struct FakeBroadcasts {
     pub findings: Mutex<Vec<Finding>>,
     /// What the playlists of every stream are found to be.
     pub conformance: Mutex<Option<Report>>,
+    /// What [`Broadcasts::ladder`] answers while something is live.
+    pub ladder: Mutex<Option<Ladder>>,
 }
 
 impl FakeBroadcasts {
@@ -66,6 +68,10 @@ impl Broadcasts for FakeBroadcasts {
     fn audience(&self, channel_id: &str) -> Option<Audience> {
         let viewers = self.stream(channel_id)?.viewers;
         Some(Audience { viewers: u64::try_from(viewers).unwrap_or_default(), ..Audience::default() })
+    }
+
+    fn ladder(&self, channel_id: &str) -> Option<Ladder> {
+        self.stream(channel_id).and_then(|_| self.ladder.lock().unwrap().clone())
     }
 
     fn conformance(&self, channel_id: &str) -> Option<Report> {

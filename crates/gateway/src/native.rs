@@ -14,7 +14,7 @@
 //! | `polls` | `channel`? | `polls` |
 //! | `poll_answers` | `poll`, `skip`?, `limit`? | `answers` |
 //! | `channels` | – | `channels` |
-//! | `diagnose` | `channel` (id or name) | `stream_id`, `health`, `findings`, `audience` |
+//! | `diagnose` | `channel` (id or name) | `stream_id`, `health`, `findings`, `audience`, `ladder` |
 //! | `lint` | `channel` (id or name) | `stream_id`, `revisions`, `rules`, `problems` |
 //!
 //! Four paths beside it are not signed: `/healthz`; `/metrics`, for peers on loopback and in `metrics.allow`; the address that custom resources answer to, whose token is the

@@ -452,6 +452,9 @@ pub async fn diagnose(client: &Client, channel: &str, as_json: bool) -> anyhow::
     if let Some(line) = watching(&answer["audience"]) {
         println!("  {line}");
     }
+    if let Some((sound, line)) = ladder_line(&answer["ladder"]) {
+        println!("{} {line}", if sound { style.good("✔") } else { style.bad("✘") });
+    }
     Ok(works)
 }
 
@@ -466,6 +469,18 @@ fn watching(audience: &Value) -> Option<String> {
         line.push_str(&format!(", stalled lately {stalled} of {measured} that tell"));
     }
     Some(line)
+}
+
+/// Whether a ladder is as it should be, and what it is, in words; `None` if there is nothing to tell.
+fn ladder_line(ladder: &Value) -> Option<(bool, String)> {
+    let state = ladder["state"].as_str()?;
+    let renditions = ladder["renditions"].as_array().into_iter().flatten();
+    let told = renditions.filter_map(|one| Some((one["name"].as_str()?, one["state"].as_str()?)));
+    let listed: Vec<String> = told.map(|(name, state)| format!("{name} {state}")).collect();
+    let listed = if listed.is_empty() { String::new() } else { format!(": {}", listed.join(", ")) };
+    let reason = ladder["reason"].as_str().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let sound = !matches!(state, "shed" | "unavailable");
+    Some((sound, format!("the ladder is {}{reason}{listed}", state.replace('_', " "))))
 }
 
 fn print_json(value: &Value) -> anyhow::Result<()> {
@@ -488,6 +503,15 @@ mod tests {
             watching(&measured).as_deref(),
             Some("viewers              3, latency p50 1500 ms, p95 2500 ms, stalled lately 1 of 2 that tell")
         );
+    }
+
+    #[test]
+    fn a_ladder_is_told_with_its_reason_and_its_renditions() {
+        let running = json!({"state": "running", "reason": null, "renditions": [{"name": "480p30", "state": "made"}, {"name": "160p30", "state": "asleep"}]});
+        assert_eq!(ladder_line(&running), Some((true, "the ladder is running: 480p30 made, 160p30 asleep".into())));
+        let missing = json!({"state": "unavailable", "reason": "ffmpeg is not there", "renditions": []});
+        assert_eq!(ladder_line(&missing), Some((false, "the ladder is unavailable (ffmpeg is not there)".into())));
+        assert_eq!(ladder_line(&Value::Null), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::Error;
 use super::channels::named;
 use crate::Control;
+use crate::broadcasts::Ladder;
 use headwater_live::LintSeverity;
 use headwater_model::ivs::StreamHealth;
 use serde::Serialize;
@@ -18,6 +19,8 @@ pub struct Diagnosis {
     pub findings: Vec<Symptom>,
     /// Who watches; `None` while nothing is live.
     pub audience: Option<Watching>,
+    /// How the quality ladder is; `None` while nothing is live.
+    pub ladder: Option<Ladder>,
 }
 
 /// How viewers fare, as their players tell it.
@@ -102,6 +105,7 @@ pub async fn diagnose(control: &Control, channel: &str) -> Result<Diagnosis, Err
     Ok(Diagnosis {
         stream_id: stream.as_ref().map(|stream| stream.stream_id.clone()),
         health: stream.as_ref().map(|stream| stream.health),
+        ladder: control.broadcasts().ladder(&channel.id),
         findings: findings
             .iter()
             .map(|finding| Symptom {

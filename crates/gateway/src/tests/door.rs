@@ -247,13 +247,14 @@ async fn a_templates_mistakes_come_one_by_one() {
 #[tokio::test]
 async fn an_encoder_is_diagnosed_and_a_streams_playlists_are_checked() {
     use axum::extract::ConnectInfo;
+    use headwater_control::broadcasts::{Ladder, Rung};
     use headwater_live::doctor::{Code, Finding};
     use std::net::SocketAddr;
     let server = server().await;
     let created = server.ivs("CreateChannel", json!({"name": "c"})).await.json();
     let arn = created["channel"]["arn"].as_str().unwrap();
     let channel = headwater_control::ivs::channel(server.control(), arn).await.unwrap();
-    let offline = json!({"stream_id": null, "health": null, "findings": [], "audience": null});
+    let offline = json!({"stream_id": null, "health": null, "findings": [], "audience": null, "ladder": null});
     assert_eq!(server.native("diagnose", json!({"channel": "c"})).await.json(), offline);
     let nothing = server.native("lint", json!({"channel": "c"})).await;
     assert_eq!((nothing.status.as_u16(), &nothing.json()["error"]["code"]), (404, &json!("NotBroadcasting")));
@@ -261,6 +262,9 @@ async fn an_encoder_is_diagnosed_and_a_streams_playlists_are_checked() {
     let stream = server.bench.broadcasts.go_live(&channel);
     let finding = Finding { code: Code::KeyframeInterval, measured: 8_333, limit: 2_000 };
     server.bench.broadcasts.findings.lock().unwrap().push(finding);
+    let rungs = [("480p30", "made"), ("160p30", "asleep")].map(|(name, state)| Rung { name: name.into(), state });
+    let ladder = Ladder { state: "running", reason: None, renditions: rungs.to_vec() };
+    *server.bench.broadcasts.ladder.lock().unwrap() = Some(ladder);
     let report = headwater_live::Report { revisions: 7, rules: &["hint"], findings: vec![] };
     *server.bench.broadcasts.conformance.lock().unwrap() = Some(report);
     let diagnosis = server.native("diagnose", json!({"channel": channel.id})).await.json();
@@ -270,6 +274,8 @@ async fn an_encoder_is_diagnosed_and_a_streams_playlists_are_checked() {
         json!([{"code": "keyframe-interval", "severity": "problem", "measured": 8_333, "limit": 2_000,
             "unit": "milliseconds", "advice": finding.advice()}])
     );
+    let rungs = json!([{"name": "480p30", "state": "made"}, {"name": "160p30", "state": "asleep"}]);
+    assert_eq!(diagnosis["ladder"], json!({"state": "running", "reason": null, "renditions": rungs}));
     let expected = json!({"stream_id": stream.stream_id, "revisions": 7, "rules": ["hint"], "problems": []});
     assert_eq!(server.native("lint", json!({"channel": "c"})).await.json(), expected);
 
