@@ -521,7 +521,8 @@ impl Follower {
             cues: &cut.cues,
             cue_time: cut.cue_time,
             cue_number: cut.cue_number,
-            independent: begins || self.options.pictures == Pictures::None,
+            independent: self.options.pictures == Pictures::None
+                || video.iter().any(|unit| unit.keyframe == Keyframe::Yes),
         };
         let written = part::write(self.sequence, &content, &self.tracks);
         self.sequence = self.sequence.wrapping_add(1);

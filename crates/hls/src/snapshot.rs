@@ -87,7 +87,7 @@ impl Part {
         self.duration * 100 / 9
     }
 
-    /// Whether it begins with a keyframe.
+    /// Whether it contains a keyframe: rfc8216bis, "EXT-X-PART", INDEPENDENT.
     pub fn independent(&self) -> bool {
         self.independent
     }

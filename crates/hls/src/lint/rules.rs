@@ -91,8 +91,8 @@ fn server_control(playlist: &ReadPlaylist, findings: &mut Findings) {
     }
 }
 
-/// "EXT-X-PART": at most the part target; at least 85 % of it, unless it is a segment's last or the next one is independent. Parts make up their
-/// segment, and are listed near the end only ("Server Recommendations").
+/// "EXT-X-PART": at most the part target; at least 85 % of it, unless it is independent, a gap, before a gap, or its segment's last. Parts make up
+/// their segment, and are listed near the end only ("Server Recommendations").
 fn parts(playlist: &ReadPlaylist, findings: &mut Findings) {
     let Some(target) = playlist.part_target_us else {
         if playlist.segments.iter().any(|segment| !segment.parts.is_empty()) {
@@ -125,7 +125,7 @@ fn parts(playlist: &ReadPlaylist, findings: &mut Findings) {
             }
             let next = segment.parts.get(index + 1);
             // The newest part of an open segment may be its last.
-            let exempt = next.is_none_or(|next| next.independent);
+            let exempt = part.independent || part.gap || next.is_none_or(|next| next.gap);
             if !exempt && part.duration_us * 100 < target * 85 {
                 findings.error("short-part", format!("{} lasts {} µs, target {target}", part.uri, part.duration_us));
             }

@@ -32,6 +32,14 @@ fn a_sound_playlist_has_no_findings() {
 }
 
 #[test]
+fn a_part_before_a_gap_and_the_gap_itself_may_be_short() {
+    let gap = GOOD
+        .replace("DURATION=0.950,URI=\"s0.p1.m4s\"", "DURATION=0.500,URI=\"s0.p1.m4s\"")
+        .replace("DURATION=0.050,URI=\"s0.p2.m4s\"", "DURATION=0.500,URI=\"s0.p2.m4s\",GAP=YES");
+    assert_eq!(Linter::new().check(&gap), []);
+}
+
+#[test]
 fn each_rule_finds_its_fault() {
     let faults = [
         ("EXT-X-VERSION:9", "EXT-X-VERSION:6", "version"),

@@ -3,7 +3,7 @@
 //! One track leads: video, or audio if there is no video. All reckoning is in ticks of 90 kHz decode time. A part covers `[start, end)`;
 //! `end` is usually the decode time of the unit after it. A picture that lasts longer than a part reaches over the boundary: the part's end
 //! is then set at PART-TARGET, and the parts after it hold the sound of that time. So no part is longer than PART-TARGET, and one
-//! shorter than 85 % of it is the last of its segment or stands before a keyframe.
+//! shorter than 85 % of it is the last of its segment, or contains a keyframe.
 
 use super::learn::{Lesson, MS, SEGMENT_MIN, Targets, ticks};
 use super::part::{self, Content};
@@ -382,10 +382,10 @@ impl Cutter {
         let ends_segment =
             keyframe && segment_length > 0 && (segment_length >= SEGMENT_MIN || !domain.segment_independent);
         // All-intra streams are left to the other rule, else each picture would be a part.
-        let keyframe_within =
-            keyframe && self.lead == TrackKind::Video && !domain.last_was_keyframe && length >= self.part_target / 2;
+        let long_enough = length * 100 >= self.part_target * 85;
+        let keyframe_within = keyframe && self.lead == TrackKind::Video && !domain.last_was_keyframe && long_enough;
         let tolerance = (2 * MS).max(self.unit_ticks / 4);
-        let full = length + self.unit_ticks > self.part_target + tolerance && length * 100 >= self.part_target * 85;
+        let full = long_enough && length + self.unit_ticks > self.part_target + tolerance;
         if length > 0 && (ends_segment || keyframe_within || full) {
             let border = if keyframe { unit.pts } else { at + domain.shift };
             self.close_part(at, at, at, border);
@@ -464,7 +464,14 @@ impl Cutter {
             Some(unit) => ticks(unit, &self.tracks),
             None => closed.start + domain.shift,
         };
-        let independent = closed.units.first().is_some_and(|unit| unit.keyframe == Keyframe::Yes);
+        // The newest picture may have moved on to the next part; its cue does not wait for that.
+        let latest = (end + domain.shift - 1).max(first);
+        let place = |(cue, at): (Cue, Option<i64>)| {
+            let at = at.unwrap_or(first).min(latest);
+            PlacedCue { cue, at, date: domain.wall_at(at) }
+        };
+        let cues: Vec<PlacedCue> = closed.cues.into_iter().map(place).collect();
+        let independent = closed.units.iter().any(|unit| unit.keyframe == Keyframe::Yes);
         let content = Content {
             start: closed.start,
             end,
