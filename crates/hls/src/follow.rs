@@ -8,12 +8,12 @@
 //! its own decode times and B-frames; if its keyframes are not the source's, its segments begin without one, and say so.
 
 use crate::packager::learn::{MS, Targets, ticks};
-use crate::packager::part::{self, Content};
+use crate::packager::part::{self, Content, PlacedCue};
 use crate::packager::window::Window;
 use crate::packager::{SEGMENT_BYTES_MAX, Tracks, weight};
-use crate::snapshot::{AdMark, DateRange, Part, Snapshot};
+use crate::snapshot::{AdMark, Part, Snapshot};
 use bytes::Bytes;
-use headwater_media::{AccessUnit, Cue, Keyframe, Timescale, Track, TrackKind, WallTime};
+use headwater_media::{AccessUnit, Keyframe, Timescale, Track, TrackKind, WallTime};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -80,10 +80,8 @@ pub struct PartCut {
     /// The source's sound.
     pub(crate) blocks: Vec<AccessUnit>,
     pub(crate) sound: Option<Track>,
-    pub(crate) cues: Vec<Cue>,
-    pub(crate) cue_time: i64,
+    pub(crate) cues: Vec<PlacedCue>,
     pub(crate) cue_number: u32,
-    pub(crate) cue_date: WallTime,
     pub(crate) ad_marks: Vec<AdMark>,
 }
 
@@ -478,13 +476,7 @@ impl Follower {
         let Some(window) = &mut self.window else { return };
         let position = window.next();
         for cue in &cut.cues {
-            window.push_cue(DateRange {
-                id: cue.id.clone(),
-                class: cue.owner.as_str(),
-                start: cut.cue_date,
-                payload: cue.payload.clone(),
-                position,
-            });
+            window.push_cue(cue.date_range(position));
         }
         for mark in &cut.ad_marks {
             window.push_ad_mark(mark);
@@ -519,7 +511,6 @@ impl Follower {
             video_end: video_end.unwrap_or(decode_end.max(self.last_dts.saturating_add(1))),
             audio: &blocks,
             cues: &cut.cues,
-            cue_time: cut.cue_time,
             cue_number: cut.cue_number,
             independent: self.options.pictures == Pictures::None
                 || video.iter().any(|unit| unit.keyframe == Keyframe::Yes),

@@ -6,12 +6,12 @@
 //! shorter than 85 % of it is the last of its segment, or contains a keyframe.
 
 use super::learn::{Lesson, MS, SEGMENT_MIN, Targets, ticks};
-use super::part::{self, Content};
+use super::part::{self, Content, PlacedCue};
 use super::splice::{Splice, Splices};
 use super::window::Window;
 use super::{CUES_WAITING_MAX, Error, Options, SEGMENT_BYTES_MAX, Tracks, weight};
 use crate::follow::{Beginning, Cut, Opening, PartCut};
-use crate::snapshot::{DateRange, Snapshot};
+use crate::snapshot::Snapshot;
 use headwater_media::{AccessUnit, Cue, Keyframe, MediaTime, StreamMetadata, Timescale, TrackKind, WallTime};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -63,7 +63,8 @@ impl Drift {
 struct OpenPart {
     start: i64,
     units: Vec<AccessUnit>,
-    cues: Vec<Cue>,
+    /// With their presentation times; `None`: that of the first picture.
+    cues: Vec<(Cue, Option<i64>)>,
 }
 
 impl OpenPart {
@@ -71,6 +72,11 @@ impl OpenPart {
     fn last(&self, tracks: &Tracks) -> Option<i64> {
         self.units.last().map(|unit| ticks(unit, tracks))
     }
+}
+
+/// Takes the cues that wait, for a part that has no pictures yet.
+fn unplaced(cues: &mut VecDeque<Cue>) -> impl Iterator<Item = (Cue, Option<i64>)> {
+    cues.drain(..).map(|cue| (cue, None))
 }
 
 /// A stretch of continuous time: from a keyframe to the next discontinuity.
@@ -207,8 +213,16 @@ impl Cutter {
         if !self.window.is_published() {
             return Err(Error::NotLive);
         }
-        if self.cues.len() >= CUES_WAITING_MAX {
+        let open = self.domain.as_ref().map_or(0, |domain| domain.part.cues.len());
+        if self.cues.len() + open >= CUES_WAITING_MAX {
             return Err(Error::CuesFull);
+        }
+        if let Some(domain) = &mut self.domain
+            && let Some(newest) = domain.part.last(&self.tracks)
+        {
+            let at = newest + domain.shift;
+            domain.part.cues.push((cue, Some(at)));
+            return Ok(domain.wall_at(at));
         }
         self.cues.push_back(cue);
         Ok(self.next_part())
@@ -241,7 +255,7 @@ impl Cutter {
     /// Closes what is open, with the cues that wait.
     pub(super) fn flush(&mut self) {
         if let Some(domain) = &mut self.domain {
-            domain.part.cues.extend(self.cues.drain(..));
+            domain.part.cues.extend(unplaced(&mut self.cues));
         }
         self.discontinuity();
     }
@@ -444,7 +458,7 @@ impl Cutter {
     /// presentation time of the lead.
     fn close_part(&mut self, end: i64, units_end: i64, next: i64, border: i64) {
         let Some(domain) = &mut self.domain else { return };
-        let opened = OpenPart { start: next, units: Vec::new(), cues: self.cues.drain(..).collect() };
+        let opened = OpenPart { start: next, units: Vec::new(), cues: unplaced(&mut self.cues).collect() };
         let closed = std::mem::replace(&mut domain.part, opened);
         let mut sound = Vec::new();
         if self.lead == TrackKind::Video {
@@ -459,7 +473,7 @@ impl Cutter {
             TrackKind::Video => (&closed.units[..], &sound[..]),
             TrackKind::Audio => (&[][..], &closed.units[..]),
         };
-        let cue_time = match closed.units.first() {
+        let first = match closed.units.first() {
             Some(unit) if self.lead == TrackKind::Video => unit.pts,
             Some(unit) => ticks(unit, &self.tracks),
             None => closed.start + domain.shift,
@@ -478,16 +492,14 @@ impl Cutter {
             video,
             video_end: units_end,
             audio,
-            cues: &closed.cues,
-            cue_time,
+            cues: &cues,
             cue_number: self.cue_number,
             independent,
         };
         let written = part::write(self.sequence, &content, &self.tracks);
         self.sequence = self.sequence.wrapping_add(1);
         let position = self.window.next();
-        let start = domain.wall_at(cue_time);
-        let ad_marks = self.splices.marks(start);
+        let ad_marks = self.splices.marks(domain.wall_at(first));
         if self.cuts.is_some() {
             let (pictures, blocks) = match self.lead {
                 TrackKind::Video => (closed.units.len(), sound.clone()),
@@ -501,23 +513,15 @@ impl Cutter {
                 pictures,
                 blocks,
                 sound: self.tracks.audio.clone(),
-                cues: closed.cues.clone(),
-                cue_time,
+                cues: cues.clone(),
                 cue_number: self.cue_number,
-                cue_date: start,
                 ad_marks: ad_marks.clone(),
             }));
             self.tell(|| cut);
         }
-        for cue in closed.cues {
+        for cue in &cues {
             self.cue_number = self.cue_number.wrapping_add(1);
-            self.window.push_cue(DateRange {
-                id: cue.id,
-                class: cue.owner.as_str(),
-                start,
-                payload: cue.payload,
-                position,
-            });
+            self.window.push_cue(cue.date_range(position));
         }
         for mark in &ad_marks {
             self.window.push_ad_mark(mark);
@@ -565,13 +569,14 @@ impl Cutter {
         let discontinuity = !self.window.is_empty();
         self.open_segment(wall, true, discontinuity);
         self.part_weight = weight(&unit);
+        let cues = unplaced(&mut self.cues).collect();
         self.domain = Some(Domain {
             wall,
             presentation,
             shift: presentation - start,
             segment_start: start,
             segment_independent: true,
-            part: OpenPart { start, units: vec![unit], cues: self.cues.drain(..).collect() },
+            part: OpenPart { start, units: vec![unit], cues },
             last_was_keyframe: true,
             drift: Drift::default(),
         });
@@ -607,7 +612,7 @@ impl Cutter {
         self.part_weight = 0;
         if let Some(domain) = self.domain.take() {
             // Cues of a part that never came wait for the next one.
-            for cue in domain.part.cues.iter().rev() {
+            for (cue, _) in domain.part.cues.iter().rev() {
                 self.cues.push_front(cue.clone());
             }
             self.wall_end = Some(domain.wall_at(domain.part.start + domain.shift));

@@ -218,7 +218,7 @@ impl Packager {
         Ok(())
     }
 
-    /// A cue for the next part that is opened. Returns when about it will be presented.
+    /// A cue for the part under way, at its newest picture; for the next part if there is none. Returns when about it will be presented.
     ///
     /// # Errors
     /// [`Error::NotLive`] before the first snapshot and after the end; [`Error::CuesFull`].

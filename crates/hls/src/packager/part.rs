@@ -2,12 +2,34 @@
 
 use super::Tracks;
 use super::learn::ticks;
-use crate::snapshot::Part;
+use crate::snapshot::{DateRange, Part, Position};
 use headwater_media::fmp4::{self, AUDIO_TRACK_ID, Event, Run, Sample, VIDEO_TRACK_ID};
-use headwater_media::{AccessUnit, CodecConfig, Cue, Keyframe, MediaTime, Timescale, Track};
+use headwater_media::{AccessUnit, CodecConfig, Cue, Keyframe, MediaTime, Timescale, Track, WallTime};
 
 /// How long a cue lasts, ticks of 90 kHz: players take events near zero length for endless ones.
 const CUE_TICKS: u32 = 9_000;
+
+/// A cue with its place.
+#[derive(Clone, Debug)]
+pub(crate) struct PlacedCue {
+    pub(crate) cue: Cue,
+    /// Its presentation time, ticks of 90 kHz, and by the wall clock.
+    pub(crate) at: i64,
+    pub(crate) date: WallTime,
+}
+
+impl PlacedCue {
+    /// As the playlist mirrors it.
+    pub(crate) fn date_range(&self, position: Position) -> DateRange {
+        DateRange {
+            id: self.cue.id.clone(),
+            class: self.cue.owner.as_str(),
+            start: self.date,
+            payload: self.cue.payload.clone(),
+            position,
+        }
+    }
+}
 
 /// What a part is made of.
 pub(crate) struct Content<'a> {
@@ -18,9 +40,8 @@ pub(crate) struct Content<'a> {
     pub(crate) video: &'a [AccessUnit],
     pub(crate) video_end: i64,
     pub(crate) audio: &'a [AccessUnit],
-    pub(crate) cues: &'a [Cue],
-    /// Presentation time of the cues, ticks of 90 kHz, and the number of the first.
-    pub(crate) cue_time: i64,
+    pub(crate) cues: &'a [PlacedCue],
+    /// The number of the first cue.
     pub(crate) cue_number: u32,
     pub(crate) independent: bool,
 }
@@ -28,11 +49,11 @@ pub(crate) struct Content<'a> {
 /// Writes a part into a buffer of its own.
 pub(crate) fn write(sequence: u32, content: &Content<'_>, tracks: &Tracks) -> Part {
     let mut events = Vec::with_capacity(content.cues.len());
-    for (cue, id) in content.cues.iter().zip(content.cue_number..) {
+    for (placed, id) in content.cues.iter().zip(content.cue_number..) {
         events.push(Event {
-            cue,
+            cue: &placed.cue,
             id,
-            presentation_time: unsigned(content.cue_time),
+            presentation_time: unsigned(placed.at),
             timescale: Timescale::VIDEO,
             duration: CUE_TICKS,
         });

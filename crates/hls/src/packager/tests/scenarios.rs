@@ -162,37 +162,42 @@ fn decode_times_run_on_without_gaps_or_overlaps() {
 }
 
 #[test]
-fn a_cue_rides_in_the_next_part_with_the_time_of_its_first_picture() {
+fn a_cue_rides_in_the_part_under_way_at_its_newest_picture() {
     let mut stage = Stage::new(Latency::Low);
     stage.configure();
     let steps = Encoder { delay_ms: 80, ..Encoder::default() }.run(8_000);
-    let mut promised = None;
+    let (mut promised, mut newest_dts) = (None, 0);
     for step in steps {
         if promised.is_none() && step.wall_ms >= 4_100 {
-            promised = Some(stage.packager.handle_cue(cue("c1")).unwrap());
+            promised = Some((stage.packager.handle_cue(cue("c1")).unwrap(), newest_dts));
+        }
+        if step.unit.kind == TrackKind::Video {
+            newest_dts = step.unit.dts;
         }
         stage.unit(step.unit, step.wall_ms);
     }
-    // It came 100 ms into the part that began at 4.0 s; the next begins at 4.2 s.
+    let (promised, newest_dts) = promised.unwrap();
+    // It came 100 ms into the part that began at 4.0 s.
     let snapshot = stage.viewer.snapshot();
     let [range] = snapshot.cues() else { panic!("expected one cue") };
-    assert_eq!(range.position, Position { msn: 2, part: 1 });
+    assert_eq!(range.position, Position { msn: 2, part: 0 });
     let part = snapshot.part(range.position).unwrap();
     let [event] = &events(part)[..] else { panic!("expected one event") };
     assert_eq!(event.message_data, cue("c1").id3());
-    // 1000 ms at the start of the encoder's clock, 4200 ms, 80 ms of reordering.
-    assert_eq!(event.presentation_time, mp4_atom::EmsgTimestamp::Absolute((1_000 + 4_200 + 80) * 90));
-    let first = &moof(part).traf[0];
-    let first_pts =
-        first.tfdt.as_ref().unwrap().base_media_decode_time as i64 + first.trun[0].samples.get(0).unwrap().cts.unwrap();
-    assert_eq!(first_pts, (1_000 + 4_200 + 80) * 90);
-    assert_eq!(range.start, START.plus_ms(4_200));
-    assert_eq!(promised, Some(range.start));
+    // 80 ms of reordering.
+    let at = newest_dts + 80 * 90;
+    assert_eq!(event.presentation_time, mp4_atom::EmsgTimestamp::Absolute(at as u64));
+    assert!((1_000 + 4_000 + 80..1_000 + 4_100 + 80).contains(&(at / 90)), "{at}");
+    assert_eq!(range.start, promised);
+    assert_eq!(range.start, START.plus_ms(at / 90 - 1_000 - 80));
     let line = stage.viewer.text().lines().find(|line| line.contains("DATERANGE")).unwrap().to_owned();
+    let start = range.start;
     assert_eq!(
         line,
-        "#EXT-X-DATERANGE:ID=\"c1\",CLASS=\"metadata.live-video.net\",START-DATE=\"2026-11-24T05:29:46.323Z\",\
-         DURATION=0.0,X-HEADWATER-PAYLOAD=\"eyJxIjoiYzEifQ==\""
+        format!(
+            "#EXT-X-DATERANGE:ID=\"c1\",CLASS=\"metadata.live-video.net\",START-DATE=\"{start}\",\
+             DURATION=0.0,X-HEADWATER-PAYLOAD=\"eyJxIjoiYzEifQ==\""
+        )
     );
 }
 
@@ -233,6 +238,34 @@ fn an_ad_break_is_told_at_once_and_stays_until_it_is_over() {
     assert_eq!(without_checksum(&both[1]), back);
     assert!(none.is_empty(), "both leave together");
     assert!(stage.packager.handle_splice(splice("b", 0)).unwrap() > START.plus_ms(59_500), "the next one may begin");
+}
+
+#[test]
+fn a_cue_at_a_part_s_very_end_does_not_wait_for_the_next() {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    let mut put = Vec::new();
+    for (index, step) in Encoder::default().run(8_000).into_iter().enumerate() {
+        let is_picture = step.unit.kind == TrackKind::Video;
+        stage.unit(step.unit, step.wall_ms);
+        if is_picture && step.wall_ms >= 5_000 && put.len() < 30 {
+            // After each picture of a second, also the one that the next part begins with.
+            let id = format!("c{index}");
+            put.push((id.clone(), stage.packager.handle_cue(cue(&id)).unwrap(), stage.viewer.snapshot().next()));
+        }
+    }
+    let snapshot = stage.viewer.snapshot();
+    assert_eq!(snapshot.cues().len(), put.len());
+    for ((id, promised, next), range) in put.iter().zip(snapshot.cues()) {
+        assert_eq!((&range.id, range.position), (id, *next), "it is in the part that was to come");
+        assert!((promised.0 - 1..=promised.0).contains(&range.start.0), "{id}: {promised} {}", range.start);
+        for event in events(snapshot.part(range.position).unwrap()) {
+            let mp4_atom::EmsgTimestamp::Absolute(at) = event.presentation_time else { panic!("absolute") };
+            let begin =
+                moof(snapshot.part(range.position).unwrap()).traf[0].tfdt.as_ref().unwrap().base_media_decode_time;
+            assert!((begin..begin + 200 * 90).contains(&at), "{at} lies in its part");
+        }
+    }
 }
 
 #[test]
