@@ -35,12 +35,13 @@ impl Credentials for Keys {
         if role_arn.ends_with("/missing") {
             return Err(CredentialsError::UnknownRole(role_arn.into()));
         }
+        let now = Timestamp::now();
+        let principal = Principal::Role { role: role_arn.into(), session: session_name.into() };
+        let secret = Secret::new(format!("secret of {role_arn}"));
         Ok(AccessKey {
-            access_key_id: "ASIATEST".into(),
-            secret_access_key: Secret::new(format!("secret of {role_arn}")),
             session_token: Some(Secret::new("token-of-the-session")),
-            expires_at: Some(Timestamp::now().plus_ms(ttl.as_millis() as i64)),
-            principal: Principal::Role { role: role_arn.into(), session: session_name.into() },
+            expires_at: Some(now.plus_ms(ttl.as_millis() as i64)),
+            ..AccessKey::new("ASIATEST", secret, principal, now)
         })
     }
 }

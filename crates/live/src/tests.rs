@@ -370,7 +370,7 @@ async fn an_ad_break_is_marked_and_told_and_no_other_begins_before_it_is_over() 
         snapshot.ad_marks().iter().map(|mark| (mark.id.clone(), mark.start.0)).collect::<Vec<_>>()
     };
     let out = ("first".to_owned(), first.target_start.0);
-    assert_eq!(starts(&world.stream().snapshot()), [out.clone()]);
+    assert_eq!(starts(&world.stream().snapshot()), std::slice::from_ref(&out));
     stream(&publisher, 2_000).await.unwrap();
     assert_eq!(starts(&world.stream().snapshot()), [out.clone(), out]);
     insert("second").await.unwrap();
