@@ -58,7 +58,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("ladder.confine", "on", "whether encoders are shut off from files, network and privileges: on, off"),
     setting("ladder.user", "65534:65534", "user and group, by number, of encoders if the server is root; empty: root"),
     setting("ladder.ffmpeg", "ffmpeg", "the ffmpeg program that encodes; a bare name is looked for in PATH"),
-    setting("ladder.on_demand", "true", "renditions that nobody watches are not encoded: true, false"),
+    setting("ladder.on_demand", "false", "renditions that nobody watches are not encoded: true, false"),
     setting(
         "playback.views_max",
         "15000",
