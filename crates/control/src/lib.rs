@@ -17,6 +17,7 @@
 //! | [`metrics`] | the recent past of what is measured, under CloudWatch's names |
 //! | [`native`] | built-in sites and timed questions |
 //! | [`operator`] | what the command line asks for |
+//! | [`playback`] | what private playback is decided by |
 //! | [`stacks`] | providers of the resource types, stack operations |
 //! | [`s3`] | buckets and objects |
 //!
@@ -38,6 +39,7 @@ pub mod logs;
 pub mod metrics;
 pub mod native;
 pub mod operator;
+pub mod playback;
 pub mod s3;
 pub mod sessions;
 pub mod stacks;

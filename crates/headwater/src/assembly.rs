@@ -139,6 +139,11 @@ impl Server {
             engine: engine.clone(),
         });
         engine.register(headwater_control::stacks::registry(&control));
+        let gate = private::gate(&control, config.country_database.as_deref())?;
+        let countries = match config.country_database {
+            Some(_) => private::CountriesKnown::Yes,
+            None => private::CountriesKnown::No,
+        };
 
         let (doors, work) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = JoinSet::new();
@@ -185,7 +190,7 @@ impl Server {
         let api_router = headwater_gateway::router(gateway);
         tasks.spawn(http_server::serve(listeners.api, api_router, doors.clone(), drain));
 
-        let gate = headwater_edge::Gate::closed();
+        tasks.spawn(private::follow(control.clone(), gate.clone(), countries, work.clone()));
         let viewers = headwater_edge::Viewers::new(config.views_max);
         tasks.spawn(viewers.clone().run(hub.clone(), work.clone()));
         let playback = headwater_edge::router(headwater_edge::State {

@@ -64,6 +64,11 @@ pub const SETTINGS: &[Setting] = &[
         "15000",
         "viewers at once, of all channels; further ones are answered with 429; 1-100000",
     ),
+    setting(
+        "playback.country_database",
+        "",
+        "database of addresses' countries in MaxMind's format, for restriction policies",
+    ),
     setting("functions.python", "", "Python interpreter; default: the one in the data folder, else python3"),
     setting("functions.node", "", "Node.js interpreter; default: node"),
     setting("functions.retry_delays_s", "60,120", "waits before the tries of a failed asynchronous invocation"),
@@ -336,6 +341,8 @@ pub struct Config {
     pub reconnect_window: Duration,
     /// How the renditions of a channel are made.
     pub ladder: headwater_live::ladder::Options,
+    /// Database of addresses' countries, if one was given.
+    pub country_database: Option<PathBuf>,
     /// Viewers at once.
     pub views_max: usize,
     /// Python interpreter, if it was given.
@@ -422,6 +429,7 @@ impl Config {
                 ffmpeg: layers.parse("ladder.ffmpeg", "a program", |v| (!v.is_empty()).then(|| PathBuf::from(v)))?,
                 ..Default::default()
             },
+            country_database: path("playback.country_database")?,
             views_max: layers.parse("playback.views_max", "a number, 1-100000", |v| {
                 v.parse().ok().filter(|max| (1..=headwater_edge::viewers::REMEMBERED_MAX).contains(max))
             })?,
