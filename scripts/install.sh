@@ -78,6 +78,10 @@ install_node() {
   fi
 }
 
+install_node_modules() { # FOLDER: anew whenever its lock file is newer than what is installed
+  [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] || npm --prefix "$1" ci --no-audit --no-fund
+}
+
 # The interpreter for Python functions of templates, in the data folder; the built-in template does without.
 install_functions_python() {
   local data="${HEADWATER_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/headwater}"
@@ -92,9 +96,10 @@ install_functions_python() {
 
 # The AWS CLI and boto3 that the tests drive the server with.
 install_test_python() {
-  if [ ! -x .venv/bin/aws ] || ! .venv/bin/python -c 'import boto3, pytest' 2>/dev/null; then
+  if [ ! .venv/installed -nt tests/requirements.txt ]; then
     say "Installing the AWS CLI, boto3 and pytest into .venv"
     python3 -m venv .venv
     .venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+    touch .venv/installed
   fi
 }
