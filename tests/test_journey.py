@@ -118,7 +118,8 @@ def test_the_same_session_goes_on_after_the_encoder_is_cut(server, encoders):
     encoders(ingest)
     again = until(lambda: (lambda m: m if m and "#EXT-X-DISCONTINUITY\n" in m[1] else None)(
         server.media_playlist(outputs["PlaybackUrl"])), "the stream goes on", 20)
-    assert again[0] == url, "players need not reload"
+    address = lambda url: url.split("?v=")[0]  # the rest tells viewers apart, and each look is one
+    assert address(again[0]) == address(url), "players need not reload"
     assert int(re.search(r"MEDIA-SEQUENCE:(\d+)", again[1])[1]) >= sequence
     names = [e["event"]["detail"].get("event_name") for e in server.events()]
     assert names.count("Session Created") == 1 and "Session Ended" not in names

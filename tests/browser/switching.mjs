@@ -24,10 +24,10 @@ const WAY = [640, 1280, 284, 1280, 640];
 const GOP_SECONDS = 1;
 /**
  * What may be left out of the stream, in pictures, and how long one may stand: at each switch less than a group of pictures, which is not
- * seamless yet (docs/plan.md has what was measured); elsewhere a part in hls.js, two groups in Shaka.
+ * seamless yet (docs/plan.md has what was measured); elsewhere less than a group in hls.js, two groups in Shaka.
  */
 const AT_SWITCH = { missing: FPS * GOP_SECONDS - 1, stallMs: GOP_SECONDS * 1000 + 500 };
-const ELSEWHERE = { "hls.js": { missing: 6, stallMs: 500 }, shaka: { missing: 2 * FPS * GOP_SECONDS, stallMs: GOP_SECONDS * 1000 + 500 } };
+const ELSEWHERE = { "hls.js": { missing: FPS * GOP_SECONDS - 1, stallMs: 500 }, shaka: { missing: 2 * FPS * GOP_SECONDS, stallMs: GOP_SECONDS * 1000 + 500 } };
 /**
  * The stream is as old as that when the player comes. Shaka 5.2 looks for captions in three segments of a new stream, takes the one that
  * has parts only for one of them if there are fewer, and breaks off, since that one has no address yet.
