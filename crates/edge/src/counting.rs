@@ -56,7 +56,10 @@ fn note_told(shared: &Shared, stream: &Arc<LiveStream>, query: &str, headers: &H
 
 /// The viewer session in a query; its characters need no decoding.
 fn session(query: &str) -> Option<&str> {
-    query.split('&').find_map(|pair| pair.strip_prefix(SESSION)?.strip_prefix('=')).filter(|name| !name.is_empty())
+    query
+        .split(['&', '?'])
+        .find_map(|pair| pair.strip_prefix(SESSION)?.strip_prefix('='))
+        .filter(|name| !name.is_empty())
 }
 
 /// `POST /media/{epoch}/beacon`: a CMCD dictionary as the body.

@@ -74,7 +74,8 @@ pub(crate) fn token(query: &str) -> Option<String> {
 }
 
 impl Directives {
-    /// Reads the query. Parameters of others are ignored.
+    /// Reads the query. Parameters of others are ignored. A second `?` separates as `&` does: clients that put directives behind an
+    /// address without looking find a query there already, the viewer's name.
     ///
     /// # Errors
     /// [`Error`]: a directive that the specification does not allow.
@@ -86,7 +87,7 @@ impl Directives {
             return Err(Error::TooLong);
         }
         let (mut msn, mut part, mut skip) = (None, None, None);
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in query.split('?').flat_map(|some| form_urlencoded::parse(some.as_bytes())) {
             match &*name {
                 MSN => once(&mut msn, MSN, number(MSN, &value)?)?,
                 PART => once(&mut part, PART, number(PART, &value)?)?,
@@ -133,6 +134,7 @@ mod tests {
         assert_eq!(Directives::parse("_HLS_msn=7"), waiting(7, None, Delta::Full));
         assert_eq!(Directives::parse("a=b&_HLS_part=0&_HLS_msn=7&&x"), waiting(7, Some(0), Delta::Full));
         assert_eq!(Directives::parse("_HLS_skip=YES&_HLS_msn=7&_HLS_part=3"), waiting(7, Some(3), Delta::Skip));
+        assert_eq!(Directives::parse("v=name?_HLS_msn=7&_HLS_part=1"), waiting(7, Some(1), Delta::Full));
         assert_eq!(Directives::parse("_HLS_skip=v2"), Ok(Directives { wait_for: None, delta: Delta::Skip }));
     }
 

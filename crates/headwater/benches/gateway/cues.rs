@@ -132,12 +132,12 @@ fn attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     line.split_once(&format!("{name}=\""))?.1.split('"').next()
 }
 
-/// The query that waits for the part after the last one of a playlist.
+/// What waits for the part after the last one of a playlist, behind the viewer's name in the query.
 fn next(text: &str) -> String {
     let sequence: u64 =
         text.lines().find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:")).unwrap().parse().unwrap();
     let whole = text.lines().filter(|line| line.starts_with("#EXTINF:")).count() as u64;
     let tail = text.rsplit("#EXTINF:").next().unwrap_or(text);
     let open = tail.lines().filter(|line| line.starts_with("#EXT-X-PART:")).count();
-    format!("?_HLS_msn={}&_HLS_part={open}", sequence + whole)
+    format!("&_HLS_msn={}&_HLS_part={open}", sequence + whole)
 }

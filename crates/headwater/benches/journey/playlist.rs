@@ -11,9 +11,10 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The query that waits for the part after the last one seen; nothing at first.
-    pub fn query(&self) -> &str {
-        &self.query
+    /// A media playlist's path with the query that waits for the part after the last one seen; as it is at first.
+    pub fn path(&self, media: &str) -> String {
+        let separator = if media.contains('?') { '&' } else { '?' };
+        if self.query.is_empty() { media.to_owned() } else { format!("{media}{separator}{}", self.query) }
     }
 
     /// The parts that were not there in the playlist before, oldest first; of the first playlist the newest one.
@@ -37,7 +38,7 @@ impl Reader {
                 skipped = attribute(attributes, "SKIPPED-SEGMENTS").unwrap().parse().unwrap();
             }
         }
-        self.query = format!("?_HLS_msn={}&_HLS_part={open}&_HLS_skip=YES", sequence + skipped + whole);
+        self.query = format!("_HLS_msn={}&_HLS_part={open}&_HLS_skip=YES", sequence + skipped + whole);
         let from = match &self.known {
             Some(_) => known_at.unwrap_or(0),
             None => parts.len().saturating_sub(1),

@@ -203,7 +203,7 @@ async fn probe(port: u16, first: String, sent: Sent, until: Instant) -> Seen {
     let (mut seen, mut last) = (Seen::default(), 0_u64);
     let mut reader = playlist::Reader::default();
     while Instant::now() < until {
-        let path = format!("{media}{}", reader.query());
+        let path = reader.path(&media);
         assert_eq!(connection.get(&path, Body::Keep).await.unwrap(), 200, "{path}");
         for part in reader.new_parts(connection.text()) {
             let path = playlist::absolute(&media, &part);

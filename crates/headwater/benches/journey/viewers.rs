@@ -156,7 +156,7 @@ async fn follow_parts(port: u16, first: String, begin: Instant, end: Instant) ->
     let media = playlist::media_path(&mut connection, &first).await;
     let mut reader = playlist::Reader::default();
     while Instant::now() < end {
-        let path = format!("{media}{}", reader.query());
+        let path = reader.path(&media);
         let found = connection.get(&path, Body::Keep).await.unwrap() == 200;
         note(&mut seen, &connection, found, begin);
         if !found {
@@ -222,7 +222,7 @@ async fn probe(port: u16, first: String, sent: Sent, until: Instant) -> HashMap<
     let mut reader = playlist::Reader::default();
     let mut parts = HashMap::new();
     while Instant::now() < until {
-        let path = format!("{media}{}", reader.query());
+        let path = reader.path(&media);
         assert_eq!(connection.get(&path, Body::Keep).await.unwrap(), 200, "{path}");
         for part in reader.new_parts(connection.text()) {
             let path = playlist::absolute(&media, &part);
