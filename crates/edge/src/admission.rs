@@ -309,7 +309,7 @@ impl Gate {
     /// Whether somebody may take part in what goes on around a stream: everybody, or viewers with a session if the channel is guarded.
     ///
     /// # Errors
-    /// As [`Gate::pass`].
+    /// One refusal for each reason that a request for media has too.
     pub fn take_part(&self, stream: &LiveStream, session: Option<&str>, origin: Option<&str>) -> Result<(), Refusal> {
         if is_guarded(&stream.channel) {
             self.pass(stream, session.ok_or(Refusal::Session)?, origin)?;

@@ -54,7 +54,7 @@ pub fn list_streams(
 }
 
 /// Whether one more stream may begin: a channel's encoder may always come back. A refusal is told by the event `IVS Limit
-/// Breach` (`Concurrent Broadcasts`), at most once in [`BREACH_TOLD_EVERY_MS`]: encoders try again every few seconds.
+/// Breach` (`Concurrent Broadcasts`), at most once a minute: encoders try again every few seconds.
 ///
 /// # Errors
 /// [`Error::QuotaExceeded`]; [`Error::Store`].
