@@ -1,6 +1,6 @@
 //! Encoders that publish a small clip over and over in real time.
 
-use bytes::Bytes;
+use crate::flv::{self, Tag};
 use headwater_rtmp::client::{Client, Event, Options};
 use std::path::Path;
 use std::process::Command;
@@ -11,12 +11,6 @@ use tokio::net::TcpStream;
 
 /// Seconds of the clip: a whole number of its groups of pictures.
 const SECONDS: u32 = 4;
-
-struct Tag {
-    video: bool,
-    timestamp_ms: u32,
-    body: Bytes,
-}
 
 /// A clip in memory. Clones share it.
 #[derive(Clone)]
@@ -36,24 +30,8 @@ impl Clip {
             .status()
             .expect("ffmpeg makes the clip: apt-get install ffmpeg");
         assert!(status.success());
-        Clip(Arc::new(read_flv(&std::fs::read(path).unwrap())))
+        Clip(Arc::new(flv::read(&std::fs::read(path).unwrap())))
     }
-}
-
-/// Audio and video tags of an FLV file (FLV 10.1, annex E).
-fn read_flv(bytes: &[u8]) -> Vec<Tag> {
-    let mut tags = Vec::new();
-    let mut at = 13;
-    while at + 11 <= bytes.len() {
-        let size = u32::from_be_bytes([0, bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
-        let timestamp_ms = u32::from_be_bytes([bytes[at + 7], bytes[at + 4], bytes[at + 5], bytes[at + 6]]);
-        if matches!(bytes[at], 8 | 9) {
-            let body = Bytes::copy_from_slice(&bytes[at + 11..at + 11 + size]);
-            tags.push(Tag { video: bytes[at] == 9, timestamp_ms, body });
-        }
-        at += 11 + size + 4;
-    }
-    tags
 }
 
 /// Publishes until it is aborted.

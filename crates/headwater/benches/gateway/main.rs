@@ -14,6 +14,8 @@
 mod api;
 mod cues;
 mod encoders;
+#[path = "../support/flv.rs"]
+mod flv;
 mod server;
 
 use api::{Api, Caller};

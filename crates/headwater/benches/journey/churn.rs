@@ -4,7 +4,7 @@ use crate::Settings;
 use crate::clip::Clip;
 use crate::publishers::Publisher;
 use crate::servers::Side;
-use crate::tables::{self, Column, Comparison, ms};
+use crate::tables::{self, Column, ms};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -27,13 +27,7 @@ pub async fn run(settings: &Settings) {
     println!();
     let clip = Clip::make("1280x720", 2_500);
     tables::heading("encoders at once", &COLUMNS);
-    let mut comparison = Comparison::new(ENCODERS);
-    for _ in 0..settings.rounds {
-        for side in &settings.sides {
-            comparison.note(&side.name, turn(side, &clip, settings.window).await);
-        }
-    }
-    comparison.print(&COLUMNS);
+    settings.compare(ENCODERS, &COLUMNS, async |side| turn(side, &clip, settings.window).await).await;
 }
 
 async fn turn(side: &Side, clip: &Clip, window: Duration) -> Vec<f64> {

@@ -1,5 +1,6 @@
 //! The clip that publishers send, and the numbers that its frames carry.
 
+use crate::flv::{self, Tag};
 use bytes::{Bytes, BytesMut};
 use std::process::Command;
 use std::sync::Arc;
@@ -8,14 +9,6 @@ use std::sync::Arc;
 const SEI_UUID: [u8; 16] = *b"\x7a\x31\xc2\x5d\x90\x4e\x4b\x1f\xa6\xd8\x3c\x55\xe7\x12\x98\xbb";
 /// Seconds of the clip, which is sent over and over: a whole number of its groups of pictures.
 const SECONDS: u32 = 10;
-
-/// Sound or picture, as RTMP carries it.
-#[derive(Clone)]
-pub struct Tag {
-    pub video: bool,
-    pub timestamp_ms: u32,
-    pub body: Bytes,
-}
 
 /// A clip in memory. Clones share it.
 #[derive(Clone)]
@@ -46,7 +39,7 @@ impl Clip {
             .status()
             .expect("ffmpeg makes the clip: apt-get install ffmpeg");
         assert!(status.success());
-        let clip = Clip { tags: Arc::new(read_flv(&std::fs::read(path).unwrap())), lasts_ms: SECONDS * 1000 };
+        let clip = Clip { tags: Arc::new(flv::read(&std::fs::read(path).unwrap())), lasts_ms: SECONDS * 1000 };
         println!("clip: {size}, 30 fps, {:.2} Mb/s, passed through", clip.bits_per_second() / 1e6);
         clip
     }
@@ -55,24 +48,6 @@ impl Clip {
         let bytes: usize = self.tags.iter().map(|tag| tag.body.len()).sum();
         bytes as f64 * 8000.0 / f64::from(self.lasts_ms)
     }
-}
-
-/// Audio and video tags of an FLV file (FLV 10.1, annex E).
-fn read_flv(bytes: &[u8]) -> Vec<Tag> {
-    let mut tags = Vec::new();
-    let mut at = 13;
-    while at + 11 <= bytes.len() {
-        let size = u32::from_be_bytes([0, bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
-        let timestamp_ms = u32::from_be_bytes([bytes[at + 7], bytes[at + 4], bytes[at + 5], bytes[at + 6]]);
-        let body = Bytes::copy_from_slice(&bytes[at + 11..at + 11 + size]);
-        match bytes[at] {
-            8 => tags.push(Tag { video: false, timestamp_ms, body }),
-            9 => tags.push(Tag { video: true, timestamp_ms, body }),
-            _ => {}
-        }
-        at += 11 + size + 4;
-    }
-    tags
 }
 
 /// An AVC body with a user-data SEI in front that carries the number in hexadecimal (no emulation prevention needed).

@@ -27,6 +27,8 @@
 
 mod churn;
 mod clip;
+#[path = "../support/flv.rs"]
+mod flv;
 mod http;
 mod idle;
 mod large;
@@ -41,6 +43,7 @@ mod viewers;
 use servers::Side;
 use std::path::PathBuf;
 use std::time::Duration;
+use tables::{Column, Comparison};
 
 /// What the environment asks for.
 struct Settings {
@@ -66,6 +69,19 @@ impl Settings {
             viewer_kbps: setting("BENCH_VIEWER_KBPS", "400").parse().unwrap(),
             sides,
         }
+    }
+}
+
+impl Settings {
+    /// Has the servers take turns at one load, and prints what came of it.
+    async fn compare(&self, load: impl ToString, columns: &[Column], turn: impl AsyncFn(&Side) -> Vec<f64>) {
+        let mut comparison = Comparison::new(load);
+        for _ in 0..self.rounds {
+            for side in &self.sides {
+                comparison.note(&side.name, turn(side).await);
+            }
+        }
+        comparison.print(columns);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::clip::{self, Clip};
 use crate::http::{Body, Connection};
 use crate::playlist;
 use crate::servers::{Address, Side};
-use crate::tables::{self, Column, Comparison, ms, percentile};
+use crate::tables::{self, Column, ms, percentile};
 use bytes::Bytes;
 use headwater_rtmp::StreamKey;
 use headwater_rtmp::client::{Client, Event, Options};
@@ -55,13 +55,7 @@ pub async fn run(settings: &Settings) {
     let clip = Clip::make(SIZE, KBPS);
     tables::heading("streams", &COLUMNS);
     for &streams in &settings.streams {
-        let mut comparison = Comparison::new(streams);
-        for _ in 0..settings.rounds {
-            for side in &settings.sides {
-                comparison.note(&side.name, turn(side, &clip, streams, settings.window).await);
-            }
-        }
-        comparison.print(&COLUMNS);
+        settings.compare(streams, &COLUMNS, async |side| turn(side, &clip, streams, settings.window).await).await;
     }
 }
 

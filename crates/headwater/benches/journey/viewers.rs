@@ -11,7 +11,7 @@ use crate::playlist;
 use crate::process::own_cpu;
 use crate::publishers::{Sent, publish};
 use crate::servers::Side;
-use crate::tables::{self, Column, Comparison, ms, percentile};
+use crate::tables::{self, Column, ms, percentile};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -50,13 +50,7 @@ pub async fn run(settings: &Settings) {
     let clip = Clip::make(SIZE, settings.viewer_kbps);
     tables::heading("viewers", &COLUMNS);
     for &viewers in &settings.viewers {
-        let mut comparison = Comparison::new(viewers);
-        for _ in 0..settings.rounds {
-            for side in &settings.sides {
-                comparison.note(&side.name, turn(side, &clip, viewers, settings.window).await);
-            }
-        }
-        comparison.print(&COLUMNS);
+        settings.compare(viewers, &COLUMNS, async |side| turn(side, &clip, viewers, settings.window).await).await;
     }
 }
 
