@@ -13,6 +13,9 @@ pub struct Record {
     pub id: String,
     /// What it belongs to, such as a stream key's channel; empty if nothing. [`crate::Select::parent`] finds by it.
     pub parent: String,
+    /// Where it stands among the records of its parent; those without are left out of
+    /// [`crate::Order::GreatestRankFirst`].
+    pub rank: Option<i64>,
     /// The document.
     pub body: Value,
     /// 1 when inserted, one more with each change.
@@ -276,7 +279,8 @@ impl Batch {
             id: id.clone(),
             source,
         })?;
-        let record = Record { kind: T::KIND.into(), id: id.clone(), parent: value.parent(), body, revision: 0 };
+        let (kind, parent, rank) = (T::KIND.into(), value.parent(), value.rank());
+        let record = Record { kind, id: id.clone(), parent, rank, body, revision: 0 };
         self.writes.push(Write::Put(record, expect));
         if let Some(labels) = value.labels() {
             self.writes.push(Write::Label { kind: T::KIND.into(), id, labels });

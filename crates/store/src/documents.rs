@@ -13,6 +13,10 @@ pub trait Document: Serialize + DeserializeOwned + Send + Sync {
     fn parent(&self) -> String {
         String::new()
     }
+    /// Where it stands among those of its parent ([`crate::Order::GreatestRankFirst`]), if it has such a place.
+    fn rank(&self) -> Option<i64> {
+        None
+    }
     /// What it can be found by besides ([`Select::label`]), written with it; `None` if its kind has no labels.
     fn labels(&self) -> Option<Vec<String>> {
         None
@@ -52,7 +56,7 @@ pub async fn find<T: Document>(store: &dyn Store, id: &str) -> Result<Option<T>,
     Ok(load(store, id).await?.map(|versioned| versioned.value))
 }
 
-/// Reads documents of a kind, ascending by id.
+/// Reads documents of a kind, in the order asked for.
 ///
 /// # Errors
 /// As [`load`].
@@ -113,6 +117,9 @@ impl Document for ivs::StreamSession {
     }
     fn parent(&self) -> String {
         self.channel.arn.clone()
+    }
+    fn rank(&self) -> Option<i64> {
+        Some(self.start_time.0)
     }
     fn labels(&self) -> Option<Vec<String>> {
         Some(self.labels())

@@ -51,7 +51,21 @@ pub enum Topic {
     Poll(String),
 }
 
-/// Which records of a kind [`Store::records`] returns, in ascending order of id.
+/// In which order [`Store::records`] returns records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Ascending by id.
+    #[default]
+    ById,
+    /// Only those with a rank ([`Document::rank`]), descending by it, and by id where it is the same. To be asked of one
+    /// parent's records: an index serves it then.
+    GreatestRankFirst {
+        /// Only those that come after this rank and id.
+        after: Option<(i64, String)>,
+    },
+}
+
+/// Which records of a kind [`Store::records`] returns.
 #[derive(Clone, Debug, Default)]
 pub struct Select {
     /// Only those with this parent.
@@ -62,6 +76,8 @@ pub struct Select {
     pub after: Option<String>,
     /// Only ids that begin so.
     pub prefix: Option<String>,
+    /// Which come first.
+    pub order: Order,
     /// At most so many; 0 means all.
     pub limit: u32,
 }
@@ -99,7 +115,7 @@ pub trait Store: Send + Sync + 'static {
     /// One record.
     async fn record(&self, kind: &str, id: &str) -> Result<Option<Record>, Error>;
 
-    /// Records of a kind, ascending by id.
+    /// Records of a kind, in the order asked for.
     async fn records(&self, kind: &str, select: Select) -> Result<Vec<Record>, Error>;
 
     /// Events with a number greater than `after`, ascending.

@@ -84,6 +84,7 @@ fn batch(id: &str) -> Batch {
         kind: kind.into(),
         id: id.into(),
         parent: String::new(),
+        rank: None,
         body: json!({"text": "x".repeat(500)}),
         revision: 0,
     };

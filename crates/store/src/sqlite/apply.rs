@@ -83,19 +83,20 @@ async fn put(connection: &mut SqliteConnection, record: &Record, expect: Expect)
     let body = record.body.to_string();
     let query = match expect {
         Expect::Absent => sqlx::query(
-            "INSERT INTO records (kind, id, parent, revision, body) VALUES (?, ?, ?, 1, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO records (kind, id, parent, rank, revision, body) VALUES (?, ?, ?, ?, 1, ?) \
+             ON CONFLICT DO NOTHING",
         ),
         Expect::Anything => sqlx::query(
-            "INSERT INTO records (kind, id, parent, revision, body) VALUES (?, ?, ?, 1, ?) \
+            "INSERT INTO records (kind, id, parent, rank, revision, body) VALUES (?, ?, ?, ?, 1, ?) \
              ON CONFLICT (kind, id) DO UPDATE \
-             SET parent = excluded.parent, revision = revision + 1, body = excluded.body",
+             SET parent = excluded.parent, rank = excluded.rank, revision = revision + 1, body = excluded.body",
         ),
         Expect::Revision(_) => sqlx::query(
-            "UPDATE records SET parent = ?3, revision = revision + 1, body = ?4 \
-             WHERE kind = ?1 AND id = ?2 AND revision = ?5",
+            "UPDATE records SET parent = ?3, rank = ?4, revision = revision + 1, body = ?5 \
+             WHERE kind = ?1 AND id = ?2 AND revision = ?6",
         ),
     };
-    let mut query = query.bind(&record.kind).bind(&record.id).bind(&record.parent).bind(body);
+    let mut query = query.bind(&record.kind).bind(&record.id).bind(&record.parent).bind(record.rank).bind(body);
     if let Expect::Revision(revision) = expect {
         query = query.bind(integer(revision));
     }

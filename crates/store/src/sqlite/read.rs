@@ -1,6 +1,6 @@
 //! Queries on a reader's connection.
 
-use crate::{Error, Job, JobId, LogLine, LogSelect, Record, Select};
+use crate::{Error, Job, JobId, LogLine, LogSelect, Order, Record, Select};
 use headwater_model::Timestamp;
 use headwater_model::event::Event;
 use headwater_model::poll::Answer;
@@ -27,7 +27,7 @@ fn parse<T: DeserializeOwned>(kind: &str, id: impl FnOnce() -> String, text: &st
 }
 
 pub(super) async fn record(connection: &mut SqliteConnection, kind: &str, id: &str) -> Result<Option<Record>, Error> {
-    let row = sqlx::query("SELECT id, parent, revision, body FROM records WHERE kind = ? AND id = ?")
+    let row = sqlx::query("SELECT id, parent, rank, revision, body FROM records WHERE kind = ? AND id = ?")
         .bind(kind)
         .bind(id)
         .fetch_optional(connection)
@@ -42,14 +42,15 @@ pub(super) async fn records(
 ) -> Result<Vec<Record>, Error> {
     let mut query = match select.label {
         None => {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT id, parent, revision, body FROM records WHERE kind = ");
+            let mut query =
+                QueryBuilder::<Sqlite>::new("SELECT id, parent, rank, revision, body FROM records WHERE kind = ");
             query.push_bind(kind.to_owned());
             query
         }
         // CROSS JOIN: SQLite then walks the labels in order and looks each record up, never the other way round.
         Some(label) => {
             let mut query = QueryBuilder::<Sqlite>::new(
-                "SELECT id, parent, revision, body FROM record_labels CROSS JOIN records USING (kind, id) WHERE kind = ",
+                "SELECT id, parent, rank, revision, body FROM record_labels CROSS JOIN records USING (kind, id) WHERE kind = ",
             );
             query.push_bind(kind.to_owned()).push(" AND label = ").push_bind(label);
             query
@@ -62,7 +63,17 @@ pub(super) async fn records(
         query.push(" AND id > ").push_bind(after);
     }
     push_prefix(&mut query, "id", select.prefix.as_deref());
-    query.push(" ORDER BY id LIMIT ").push_bind(limit(select.limit));
+    match select.order {
+        Order::ById => query.push(" ORDER BY id"),
+        Order::GreatestRankFirst { after } => {
+            query.push(" AND rank IS NOT NULL");
+            if let Some((rank, id)) = after {
+                query.push(" AND (rank, id) < (").push_bind(rank).push(", ").push_bind(id).push(")");
+            }
+            query.push(" ORDER BY rank DESC, id DESC")
+        }
+    };
+    query.push(" LIMIT ").push_bind(limit(select.limit));
     let rows = query.build().fetch_all(connection).await?;
     rows.iter().map(|row| to_record(kind, row)).collect()
 }
@@ -92,8 +103,9 @@ fn prefix_end(prefix: &str) -> Option<String> {
 
 fn to_record(kind: &str, row: &SqliteRow) -> Result<Record, Error> {
     let id: String = row.try_get(0)?;
-    let body = parse(kind, || id.clone(), row.try_get(3)?)?;
-    Ok(Record { kind: kind.into(), id, parent: row.try_get(1)?, body, revision: number(row, 2)? })
+    let body = parse(kind, || id.clone(), row.try_get(4)?)?;
+    let (parent, rank, revision) = (row.try_get(1)?, row.try_get(2)?, number(row, 3)?);
+    Ok(Record { kind: kind.into(), id, parent, rank, body, revision })
 }
 
 pub(super) async fn events(

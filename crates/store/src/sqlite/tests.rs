@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "a failing step is a failing test")]
 
 use super::*;
-use crate::{Expect, JobId, Write};
+use crate::{Expect, JobId, Order, Write};
 use serde_json::{Value, json};
 
 fn record(kind: &str, id: &str, body: Value) -> Record {
-    Record { kind: kind.into(), id: id.into(), parent: String::new(), body, revision: 0 }
+    Record { kind: kind.into(), id: id.into(), parent: String::new(), rank: None, body, revision: 0 }
 }
 
 fn put(record: Record, expect: Expect) -> Batch {
@@ -71,6 +71,35 @@ async fn records_are_found_by_their_labels_in_order_of_their_ids() {
     store.commit(delete).await.unwrap();
     assert_eq!(found("x", None, 0).await, ["c", "d"], "labels are replaced");
     assert_eq!(found("y", None, 0).await, ["a"], "labels go with their record");
+}
+
+#[tokio::test]
+async fn the_greatest_ranks_of_a_parent_come_first_and_page_by_page() {
+    let store = SqliteStore::in_memory().await.unwrap();
+    let ranked = |id: &str, parent: &str, rank| Record { parent: parent.into(), rank, ..record("k", id, json!(1)) };
+    for (id, parent, rank) in [
+        ("c", "p", Some(2)),
+        ("a", "p", Some(9)),
+        ("b", "p", Some(2)),
+        ("d", "p", None),
+        ("e", "other", Some(5)),
+        ("f", "p", Some(-1)),
+    ] {
+        store.commit(put(ranked(id, parent, rank), Expect::Absent)).await.unwrap();
+    }
+    let found = async |after: Option<(i64, &str)>, limit| {
+        let order = Order::GreatestRankFirst { after: after.map(|(rank, id)| (rank, id.to_owned())) };
+        let select = Select { parent: Some("p".into()), order, limit, ..Select::default() };
+        let records = store.records("k", select).await.unwrap();
+        records.into_iter().map(|record| record.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found(None, 0).await, ["a", "c", "b", "f"]);
+    assert_eq!(found(None, 2).await, ["a", "c"]);
+    assert_eq!(found(Some((2, "c")), 0).await, ["b", "f"]);
+    assert_eq!(found(Some((-1, "f")), 0).await, Vec::<String>::new());
+    store.commit(put(ranked("b", "p", Some(10)), Expect::Revision(1))).await.unwrap();
+    store.commit(put(ranked("a", "p", None), Expect::Anything)).await.unwrap();
+    assert_eq!(found(None, 0).await, ["b", "c", "f"], "a change changes the rank");
 }
 
 #[tokio::test]
