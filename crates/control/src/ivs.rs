@@ -34,19 +34,37 @@ pub use metadata::MetadataRate;
 pub use page::{Page, PageRequest};
 pub use resource::{Identity, Resource};
 
+use crate::cache::Cache;
 use crate::{Control, Error};
+use headwater_model::ivs::Channel;
+use headwater_store::{Document, Store};
 use page::Listing;
 use resource::check_arn;
+use std::sync::Arc;
 
 /// Most resources in one call of the `BatchGet…` operations.
 pub const BATCH_MAX: usize = 50;
+
+/// Channels that are held in memory, a kilobyte or two each: more than the default quota allows.
+const CHANNELS_CACHED_MAX: usize = 8_192;
+
+/// Channels, each read once until one of them changes.
+pub(crate) struct Channels(Cache<Channel>);
+
+impl Channels {
+    pub(crate) fn new(store: &dyn Store) -> Self {
+        Channels(Cache::new(store, &[Channel::KIND], CHANNELS_CACHED_MAX))
+    }
+}
 
 /// The channel with this ARN.
 ///
 /// # Errors
 /// [`Error::Invalid`] if the text is no channel's ARN; [`Error::NotFound`]; [`Error::Store`].
-pub async fn channel(control: &Control, arn: &str) -> Result<headwater_model::ivs::Channel, Error> {
-    resource::get(control, arn).await
+pub async fn channel(control: &Control, arn: &str) -> Result<Arc<Channel>, Error> {
+    check_arn(arn, Channel::KIND)?;
+    let read = async { Ok(headwater_store::find(control.store(), arn).await?) };
+    control.channels().0.read(arn, read).await?.ok_or_else(|| Error::not_found(Channel::KIND, arn))
 }
 
 /// Results of a `BatchGet…` operation: what was found, and which ARNs were not.

@@ -119,6 +119,7 @@ pub struct Control(Arc<Inner>);
 struct Inner {
     parts: Parts,
     metadata_rate: ivs::MetadataRate,
+    channels: ivs::Channels,
     policies: iam::Policies,
     metrics: metrics::Metrics,
     delivered: delivery::Outcomes,
@@ -129,10 +130,12 @@ struct Inner {
 impl Control {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
+        let channels = ivs::Channels::new(&*parts.store);
         let policies = iam::Policies::new(&*parts.store);
         Control(Arc::new(Inner {
             parts,
             metadata_rate: ivs::MetadataRate::default(),
+            channels,
             policies,
             metrics: metrics::Metrics::default(),
             delivered: delivery::Outcomes::default(),
@@ -208,6 +211,10 @@ impl Control {
     /// How deliveries of events went.
     pub fn delivered(&self) -> &delivery::Outcomes {
         &self.0.delivered
+    }
+
+    pub(crate) fn channels(&self) -> &ivs::Channels {
+        &self.0.channels
     }
 
     pub(crate) fn policies(&self) -> &iam::Policies {

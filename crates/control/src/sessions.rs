@@ -86,7 +86,7 @@ impl Sessions {
             let revision = stored.as_ref().map(|stored| stored.revision);
             let mut session = match stored {
                 Some(stored) => stored.value,
-                None => begin(channel, stream_id, at),
+                None => StreamSession::new(channel.clone(), stream_id.into(), at),
             };
             if kinds.iter().any(|kind| matches!(kind, SessionEventKind::Start { .. })) {
                 // As they are when the stream goes live: a recording configuration may have become usable since.
@@ -128,22 +128,6 @@ impl Sessions {
 
     async fn referred<T: Document>(&self, arn: &str) -> Result<Option<T>, Error> {
         if arn.is_empty() { Ok(None) } else { Ok(headwater_store::find(&*self.store, arn).await?) }
-    }
-}
-
-fn begin(channel: &Channel, stream_id: &str, at: Timestamp) -> StreamSession {
-    StreamSession {
-        stream_id: stream_id.into(),
-        channel: channel.clone(),
-        start_time: at,
-        end_time: None,
-        live: false,
-        events: Vec::new(),
-        video: Vec::new(),
-        audio: Vec::new(),
-        recording_configuration: None,
-        failover_slate: None,
-        has_error_event: false,
     }
 }
 

@@ -69,7 +69,7 @@ impl headwater_edge::Channels for Channels {
     async fn channel(&self, id: &str) -> Option<Channel> {
         let arn = self.0.realm().ivs_arn("channel", id);
         match headwater_control::ivs::channel(&self.0, &arn).await {
-            Ok(channel) => Some(channel),
+            Ok(channel) => Some(Arc::unwrap_or_clone(channel)),
             Err(headwater_control::Error::NotFound { .. }) => None,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "channels cannot be read");

@@ -327,6 +327,23 @@ impl StreamSession {
     /// Label of sessions that have not ended.
     pub const OPEN: &str = "open";
 
+    /// A session that begins, with its channel as it is now.
+    pub fn new(channel: Channel, stream_id: String, start_time: Timestamp) -> Self {
+        StreamSession {
+            stream_id,
+            channel,
+            start_time,
+            end_time: None,
+            live: false,
+            events: Vec::new(),
+            video: Vec::new(),
+            audio: Vec::new(),
+            recording_configuration: None,
+            failover_slate: None,
+            has_error_event: false,
+        }
+    }
+
     /// Labels that it is found by.
     pub fn labels(&self) -> Vec<String> {
         self.end_time.is_none().then(|| StreamSession::OPEN.to_owned()).into_iter().collect()

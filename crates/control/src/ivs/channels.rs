@@ -299,7 +299,8 @@ pub async fn list_channels(control: &Control, filter: &Filter, request: &PageReq
 /// # Errors
 /// [`Error::Conflict`] while the channel is live; [`Error::Invalid`]; [`Error::NotFound`]; [`Error::Store`].
 pub async fn update_channel(control: &Control, arn: &str, settings: &Settings) -> Result<Channel, Error> {
-    refuse_live(control, &channel(control, arn).await?)?;
+    let standing = channel(control, arn).await?;
+    refuse_live(control, &standing)?;
     loop {
         let Some(mut standing) = load::<Channel>(control.store(), arn).await? else {
             return Err(Error::not_found("channel", arn));

@@ -1,12 +1,13 @@
 //! Streams that are live, and the sessions of the past.
 
-use super::resource::{LISTED_MAX, check_arn};
+use super::resource::{LISTED_MAX, check_arn, one_more};
 use super::{Listing, Page, PageRequest, channel};
 use crate::broadcasts::LiveStream;
 use crate::{Control, Error};
 use headwater_model::Timestamp;
 use headwater_model::ivs::{Channel, StreamHealth, StreamSession};
-use headwater_store::{Batch, Select};
+use headwater_store::{Batch, Order, Select};
+use std::sync::Arc;
 
 /// Milliseconds between two events that tell of too many streams.
 const BREACH_TOLD_EVERY_MS: i64 = 60_000;
@@ -21,7 +22,7 @@ pub fn is_live(control: &Control, channel: &Channel) -> bool {
 /// # Errors
 /// [`Error::NotFound`] if there is no such channel, [`Error::NotBroadcasting`] if it is offline; [`Error::Invalid`];
 /// [`Error::Store`].
-pub async fn stream(control: &Control, channel_arn: &str) -> Result<(Channel, LiveStream), Error> {
+pub async fn stream(control: &Control, channel_arn: &str) -> Result<(Arc<Channel>, LiveStream), Error> {
     let channel = channel(control, channel_arn).await?;
     match control.broadcasts().stream(&channel.id) {
         Some(stream) => Ok((channel, stream)),
@@ -94,7 +95,7 @@ pub async fn stream_session(
     stream_id: Option<&str>,
 ) -> Result<StreamSession, Error> {
     let Some(id) = stream_id else {
-        let newest = sessions(control, channel_arn).await?.into_iter().next();
+        let newest = sessions(control, channel_arn, None, 1).await?.pop();
         return newest.ok_or_else(|| Error::not_found("stream session of channel", channel_arn));
     };
     check_arn(channel_arn, "channel")?;
@@ -113,24 +114,38 @@ pub async fn list_stream_sessions(
 ) -> Result<Page<StreamSession>, Error> {
     let size = request.size(LISTED_MAX, LISTED_MAX)?;
     let listing = Listing::new("ListStreamSessions", [channel_arn]);
-    let mut sessions = sessions(control, channel_arn).await?;
-    if let Some(after) = request.after(&listing)? {
-        let last = sessions.iter().position(|session| session.stream_id == after);
-        let last = last.ok_or_else(|| Error::invalid("nextToken is not one that this operation gave"))?;
-        sessions.drain(..=last);
-    }
-    sessions.truncate(size + 1);
-    Ok(listing.page(sessions, size, |session| &session.stream_id))
+    let after = request.after(&listing)?.map(|mark| place(&mark)).transpose()?;
+    let found = sessions(control, channel_arn, after, one_more(size)).await?;
+    let marked = found.into_iter().map(|session| (mark(&session), session)).collect();
+    let page = listing.page(marked, size, |(mark, _)| mark);
+    Ok(Page { items: page.items.into_iter().map(|(_, session)| session).collect(), next_token: page.next_token })
 }
 
-/// All sessions of a channel, newest first.
-async fn sessions(control: &Control, channel_arn: &str) -> Result<Vec<StreamSession>, Error> {
+/// A session's place among those of its channel, as a page's token holds it.
+fn mark(session: &StreamSession) -> String {
+    format!("{}/{}", session.start_time.0, session.stream_id)
+}
+
+/// The place that [`mark`] wrote: when the session began, and its id.
+fn place(mark: &str) -> Result<(i64, String), Error> {
+    let parts = mark.split_once('/').and_then(|(start, id)| Some((start.parse().ok()?, id.to_owned())));
+    parts.ok_or_else(|| Error::invalid("nextToken is not one that this operation gave"))
+}
+
+/// At most `limit` sessions of a channel after a place, newest first.
+async fn sessions(
+    control: &Control,
+    channel_arn: &str,
+    after: Option<(i64, String)>,
+    limit: u32,
+) -> Result<Vec<StreamSession>, Error> {
     check_arn(channel_arn, "channel")?;
-    let select = Select { parent: Some(channel_arn.into()), ..Select::default() };
-    let mut sessions: Vec<StreamSession> = headwater_store::list(control.store(), select).await?;
-    if sessions.is_empty() {
+    let order = Order::GreatestRankFirst { after };
+    let is_first = order == Order::GreatestRankFirst { after: None };
+    let select = Select { parent: Some(channel_arn.into()), order, limit, ..Select::default() };
+    let found = headwater_store::list(control.store(), select).await?;
+    if found.is_empty() && is_first {
         channel(control, channel_arn).await?;
     }
-    sessions.sort_by(|a, b| (b.start_time, &b.stream_id).cmp(&(a.start_time, &a.stream_id)));
-    Ok(sessions)
+    Ok(found)
 }

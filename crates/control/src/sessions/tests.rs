@@ -200,7 +200,7 @@ async fn a_sweep_removes_all_that_is_old_however_much_it_is_and_nothing_else() {
 #[test]
 fn sessions_that_were_stored_with_one_track_are_read() {
     let channel = Channel::new(&Realm::default(), "a", NOW);
-    let mut stored = serde_json::to_value(begin(&channel, "st-1", NOW)).unwrap();
+    let mut stored = serde_json::to_value(StreamSession::new(channel.clone(), "st-1".into(), NOW)).unwrap();
     stored["video"] = json!({"codec": "avc1.42C028", "encoder": "", "target_bitrate": 0, "target_framerate": 0,
         "width": 640, "height": 360});
     stored["audio"] = json!(null);

@@ -16,6 +16,7 @@ use headwater_stacks::schema::{Kind, Property, Schema};
 use headwater_stacks::{Current, Made, Provider, ProviderError, Request, Updated};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Length of a resource id in IVS' ARNs.
 const ID_LENGTH: usize = 12;
@@ -126,7 +127,7 @@ impl Provider for ChannelProvider {
     async fn update(&self, request: Request, current: Current) -> Result<Updated, ProviderError> {
         let given = Given(&request.properties);
         let arn = current.physical_id.unwrap_or_default();
-        let present = channel(&self.control, &arn).await.map_err(failed)?;
+        let present = Arc::unwrap_or_clone(channel(&self.control, &arn).await.map_err(failed)?);
         let wanted = settings(given);
         // A live channel cannot be changed; one that is as it should be need not be, as when a change is taken back.
         let changed = match with_settings(present.clone(), &wanted).map_err(failed)? {

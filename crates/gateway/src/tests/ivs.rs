@@ -179,7 +179,7 @@ async fn a_session_is_told_in_the_models_shape() {
         control.interact().clone(),
     );
     let at = Timestamp(1_795_498_182_000);
-    let event = |kind| SessionEvent { channel: channel.clone(), stream_id: "st-1".into(), at, kind };
+    let event = |kind| SessionEvent { channel: (*channel).clone(), stream_id: "st-1".into(), at, kind };
     journal.record(event(SessionEventKind::Created)).await.unwrap();
     let video = VideoIngest {
         codec: "avc1.64001F".into(),

@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::bench_with;
 use async_trait::async_trait;
 use headwater_model::event::Event;
-use headwater_model::ivs::{Channel, Quotas, RecordingConfiguration};
+use headwater_model::ivs::{Channel, Quotas, RecordingConfiguration, StreamSession};
 use headwater_model::poll::Answer;
 use headwater_store::{
     Batch as Writes, Committed, Error as StoreError, Job, LogLine, LogSelect, Record, Select, Store, Topic,
@@ -115,6 +115,69 @@ async fn no_operation_reads_more_channels_than_it_answers_with() {
     assert!(counting.take() <= 2, "the channel and its key");
 }
 
+/// Sessions of channels that take turns, each of which began a second after the one before.
+async fn fill_sessions(store: &dyn Store, channels: &[Channel], count: usize) {
+    for start in (0..count).step_by(500) {
+        let mut batch = Writes::new();
+        for index in start..(start + 500).min(count) {
+            let channel = channels[index % channels.len()].clone();
+            let start_time = NOW.plus_ms(index as i64 * 1000);
+            batch.insert(&StreamSession::new(channel, format!("st-{:023}", count - index), start_time)).unwrap();
+        }
+        store.commit(batch).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_operation_reads_more_sessions_than_it_answers_with() {
+    let inner: Arc<dyn Store> = Arc::new(headwater_store::SqliteStore::in_memory().await.unwrap());
+    let counting = Arc::new(Counting { inner: Arc::clone(&inner), given: AtomicUsize::new(0) });
+    let realm = headwater_model::Realm::default();
+    let channels: Vec<_> = ["a", "b", "c"].map(|name| Channel::new(&realm, name, NOW)).into();
+    fill_sessions(&*inner, &channels, 1_000).await;
+    let bench = crate::testing::bench_over(counting.clone(), Quotas::default()).await;
+    counting.take();
+    let newest = streams::stream_session(&bench.control, &channels[1].arn, None).await.unwrap();
+    assert_eq!((newest.start_time, counting.take()), (NOW.plus_ms(997_000), 1));
+    let (mut listed, mut next_token, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let request = PageRequest { max_results: Some(50), next_token };
+        let page = streams::list_stream_sessions(&bench.control, &channels[1].arn, &request).await.unwrap();
+        assert!(counting.take() <= page.items.len() + 1);
+        listed.extend(page.items.into_iter().map(|session| session.start_time));
+        pages += 1;
+        next_token = page.next_token;
+        if next_token.is_none() {
+            break;
+        }
+    }
+    let expected: Vec<_> = (0..1_000).rev().filter(|index| index % 3 == 1).collect();
+    assert_eq!(listed, expected.iter().map(|index| NOW.plus_ms(index * 1000)).collect::<Vec<_>>());
+    assert_eq!((pages, listed.len()), (7, 333));
+}
+
+#[tokio::test]
+async fn a_channel_is_read_once_for_many_calls_about_its_stream_and_anew_when_it_changes() {
+    let inner: Arc<dyn Store> = Arc::new(headwater_store::SqliteStore::in_memory().await.unwrap());
+    let counting = Arc::new(Counting { inner: Arc::clone(&inner), given: AtomicUsize::new(0) });
+    let bench = crate::testing::bench_over(counting.clone(), Quotas::default()).await;
+    let (channel, _) = create_channel(&bench.control, &named("a"), Tags::new(), NOW).await.unwrap();
+    bench.broadcasts.go_live(&channel);
+    counting.take();
+    for _ in 0..10 {
+        streams::stream(&bench.control, &channel.arn).await.unwrap();
+        super::super::channel(&bench.control, &channel.arn).await.unwrap();
+    }
+    assert_eq!(counting.take(), 1);
+    tags::tag(&bench.control, &channel.arn, &Tags::from([("k".into(), "v".into())])).await.unwrap();
+    let (changed, _) = streams::stream(&bench.control, &channel.arn).await.unwrap();
+    assert_eq!(changed.tags.len(), 1);
+    bench.broadcasts.live.lock().unwrap().clear();
+    delete_channel(&bench.control, &channel.arn).await.unwrap();
+    let gone = super::super::channel(&bench.control, &channel.arn).await;
+    assert!(matches!(gone, Err(Error::NotFound { .. })));
+}
+
 #[tokio::test]
 async fn changes_made_at_once_do_not_lose_one_another() {
     let bench = bench().await;
@@ -133,7 +196,7 @@ async fn changes_made_at_once_do_not_lose_one_another() {
     let changed = super::super::channel(&bench.control, &channel.arn).await.unwrap();
     assert_eq!(changed.tags.len(), 20, "every tag is there");
     assert!(changed.name.starts_with('n'));
-    let by_name = Filter { name: Some(changed.name), ..Filter::default() };
+    let by_name = Filter { name: Some(changed.name.clone()), ..Filter::default() };
     let page = list_channels(&bench.control, &by_name, &PageRequest::default()).await.unwrap();
     assert_eq!(page.items.len(), 1, "it is found by its newest name");
     let old = Filter { name: Some("a".into()), ..Filter::default() };
