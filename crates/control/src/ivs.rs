@@ -12,6 +12,7 @@
 //! | [`recording`] | CreateRecordingConfiguration … DeleteRecordingConfiguration |
 //! | [`slates`] | CreateFailoverSlateConfiguration … DeleteFailoverSlateConfiguration |
 //! | [`revocations`] | StartViewerSessionRevocation, BatchStartViewerSessionRevocation |
+//! | [`rates`] | how often each may be called |
 //! | [`tags`] | TagResource and its like |
 //! | [`resource`] | what all of them share; getting and deleting one |
 
@@ -21,6 +22,7 @@ pub mod key_pairs;
 pub mod keys;
 pub mod metadata;
 mod page;
+pub mod rates;
 pub mod recording;
 pub mod resource;
 pub mod restriction_policies;
@@ -32,6 +34,7 @@ pub mod tags;
 pub use keys::resolve_key;
 pub use metadata::MetadataRate;
 pub use page::{Page, PageRequest};
+pub use rates::OperationRates;
 pub use resource::{Identity, Resource};
 
 use crate::cache::Cache;

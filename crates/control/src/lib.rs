@@ -119,6 +119,7 @@ pub struct Control(Arc<Inner>);
 struct Inner {
     parts: Parts,
     metadata_rate: ivs::MetadataRate,
+    operation_rates: ivs::OperationRates,
     channels: ivs::Channels,
     policies: iam::Policies,
     metrics: metrics::Metrics,
@@ -135,6 +136,7 @@ impl Control {
         Control(Arc::new(Inner {
             parts,
             metadata_rate: ivs::MetadataRate::default(),
+            operation_rates: ivs::OperationRates::default(),
             channels,
             policies,
             metrics: metrics::Metrics::default(),
@@ -211,6 +213,10 @@ impl Control {
     /// How deliveries of events went.
     pub fn delivered(&self) -> &delivery::Outcomes {
         &self.0.delivered
+    }
+
+    pub(crate) fn operation_rates(&self) -> &ivs::OperationRates {
+        &self.0.operation_rates
     }
 
     pub(crate) fn channels(&self) -> &ivs::Channels {

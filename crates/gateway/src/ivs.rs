@@ -12,7 +12,7 @@ mod wire;
 use crate::{Access, Call, Gateway, Input, Reply, ServiceError, path};
 use ::http::{Method, StatusCode};
 use headwater_control::ivs::channels::{self, Filter};
-use headwater_control::ivs::{Page, PageRequest, Resource, keys, metadata, resource, streams, tags};
+use headwater_control::ivs::{Page, PageRequest, Resource, keys, metadata, rates, resource, streams, tags};
 use headwater_control::{Control, Error};
 use headwater_model::Realm;
 use headwater_model::ivs::{
@@ -94,6 +94,7 @@ fn worded(operation: &str, error: Error) -> ServiceError {
 
 async fn answer(control: &Control, call: Call) -> Result<Reply, Failure> {
     let input = &call.input;
+    rates::admit(control, &call.operation)?;
     shapes::check(&call.operation, input)?;
     let reply = match call.operation.as_str() {
         "CreateChannel" => {

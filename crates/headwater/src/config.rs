@@ -48,6 +48,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("quotas.failover_slate_configurations", "20", "failover slate configurations"),
     setting("quotas.metadata_per_second", "5", "PutMetadata calls a second for one channel"),
     setting("quotas.metadata_per_second_total", "155", "PutMetadata calls a second for all channels together"),
+    setting(
+        "quotas.operation_rate_factor",
+        "100",
+        "by what IVS' rates of its other operations are multiplied; 1: IVS' own; 0: no limit",
+    ),
     setting("live.reconnect_window_ms", "30000", "how long a stream waits for its encoder, 0-300000"),
     setting(
         "ladder.encoder",
@@ -483,6 +488,9 @@ fn networks(text: &str) -> Option<Vec<String>> {
     networks.iter().all(is_network).then_some(networks)
 }
 
+/// Every call of the last second is counted one by one: this many times ten, 16 bytes each, for one operation.
+const OPERATION_RATE_FACTOR_MAX: u64 = 1_000;
+
 fn quotas(layers: &Layers) -> Result<Quotas, ConfigError> {
     let quota = |key| layers.parse(key, "a whole number", |v| v.parse().ok());
     Ok(Quotas {
@@ -496,6 +504,9 @@ fn quotas(layers: &Layers) -> Result<Quotas, ConfigError> {
         failover_slate_configurations: quota("quotas.failover_slate_configurations")?,
         metadata_per_second: quota("quotas.metadata_per_second")?,
         metadata_per_second_total: quota("quotas.metadata_per_second_total")?,
+        operation_rate_factor: layers.parse("quotas.operation_rate_factor", "a whole number up to 1000", |v| {
+            v.parse().ok().filter(|factor| *factor <= OPERATION_RATE_FACTOR_MAX)
+        })?,
     })
 }
 

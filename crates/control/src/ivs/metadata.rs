@@ -1,16 +1,15 @@
 //! Timed metadata: a cue for the next part of a live stream.
 
 use super::channel;
+use super::rates::Recent;
 use crate::{Control, Error};
 use headwater_live::PutCue;
 use headwater_model::Timestamp;
 use headwater_model::ivs::{METADATA_BYTES_MAX, Quotas};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// The window in which calls are counted.
-const WINDOW: Duration = Duration::from_secs(1);
 /// Channels that are kept count of before those without recent calls are forgotten. Only live channels are counted, so
 /// after that there are at most as many as live channels.
 const CHANNELS_KEPT: usize = 256;
@@ -29,20 +28,6 @@ struct Calls {
     of_account: Recent,
 }
 
-/// Calls of the last second, as many as their quota lets through.
-#[derive(Default)]
-struct Recent(VecDeque<Instant>);
-
-impl Recent {
-    /// Forgets what is old; whether one more call may be counted.
-    fn has_room(&mut self, limit: u64, now: Instant) -> bool {
-        while self.0.front().is_some_and(|at| now.duration_since(*at) >= WINDOW) {
-            self.0.pop_front();
-        }
-        (self.0.len() as u64) < limit
-    }
-}
-
 /// Whose quota a call would break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TooMany {
@@ -57,7 +42,7 @@ impl MetadataRate {
     fn admit(&self, channel_id: &str, quotas: &Quotas, now: Instant) -> Result<(), TooMany> {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         if calls.of_channel.len() > CHANNELS_KEPT {
-            calls.of_channel.retain(|_, recent| recent.0.back().is_some_and(|at| now.duration_since(*at) < WINDOW));
+            calls.of_channel.retain(|_, recent| recent.is_busy(now));
         }
         if !calls.of_account.has_room(quotas.metadata_per_second_total, now) {
             return Err(TooMany::OfAccount(quotas.metadata_per_second_total));
@@ -66,8 +51,8 @@ impl MetadataRate {
         if !of_channel.has_room(quotas.metadata_per_second, now) {
             return Err(TooMany::OfChannel(quotas.metadata_per_second));
         }
-        of_channel.0.push_back(now);
-        calls.of_account.0.push_back(now);
+        of_channel.note(now);
+        calls.of_account.note(now);
         Ok(())
     }
 }
@@ -109,7 +94,9 @@ pub async fn put_metadata(
 
 #[cfg(test)]
 mod tests {
+    use super::super::rates::WINDOW;
     use super::*;
+    use std::time::Duration;
 
     fn rate() -> (MetadataRate, Quotas, Instant) {
         (MetadataRate::default(), Quotas::default(), Instant::now())

@@ -25,6 +25,8 @@ pub struct Quotas {
     pub metadata_per_second: u64,
     /// `PutMetadata` calls a second for all channels together.
     pub metadata_per_second_total: u64,
+    /// By what IVS' rates of its other operations are multiplied; 0 for no limit.
+    pub operation_rate_factor: u64,
 }
 
 impl Default for Quotas {
@@ -40,6 +42,7 @@ impl Default for Quotas {
             failover_slate_configurations: 20,
             metadata_per_second: 5,
             metadata_per_second_total: 155,
+            operation_rate_factor: 100,
         }
     }
 }
