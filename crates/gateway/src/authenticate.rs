@@ -122,16 +122,15 @@ fn status(protocol: Protocol) -> StatusCode {
 fn refusal(protocol: Protocol, error: &SignatureError) -> ServiceError {
     let (query, json) = match error {
         SignatureError::Incomplete { .. } => ("IncompleteSignature", "IncompleteSignatureException"),
-        SignatureError::Expired { .. } => ("RequestExpired", "InvalidSignatureException"),
-        SignatureError::Mismatch | SignatureError::Payload | SignatureError::NotYetCurrent { .. } => {
-            ("SignatureDoesNotMatch", "InvalidSignatureException")
-        }
+        SignatureError::Mismatch
+        | SignatureError::Payload
+        | SignatureError::Expired { .. }
+        | SignatureError::NotYetCurrent { .. } => ("SignatureDoesNotMatch", "InvalidSignatureException"),
         SignatureError::TokenExpired => ("ExpiredToken", "ExpiredTokenException"),
         SignatureError::TokenInvalid => ("InvalidClientTokenId", "UnrecognizedClientException"),
     };
     let status = match error {
         SignatureError::Incomplete { .. } => StatusCode::BAD_REQUEST,
-        SignatureError::Expired { .. } if protocol == Protocol::Query => StatusCode::BAD_REQUEST,
         _ => status(protocol),
     };
     ServiceError::new(by_protocol(protocol, query, json), status, error.to_string())

@@ -17,6 +17,8 @@ use time::format_description::well_known::Rfc3339;
 
 /// Metrics in one `GetMetricData` (its documentation).
 const QUERIES_MAX: usize = 500;
+/// Characters of a query's id (model).
+const QUERY_ID_LENGTH_MAX: usize = 255;
 /// Points in one answer of `GetMetricData`.
 const DATAPOINTS_MAX: usize = 100_800;
 /// Points in one answer of `GetMetricStatistics`.
@@ -147,6 +149,10 @@ fn metric_data_result(
     left: &mut usize,
 ) -> Result<Value, ServiceError> {
     let id = required(query.text("Id")?, "Id")?;
+    let is_name = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_name || !id.starts_with(|first: char| first.is_ascii_lowercase()) || id.len() > QUERY_ID_LENGTH_MAX {
+        return Err(invalid(format!("Id {id:?} is not a small letter and up to 254 letters, digits and _")));
+    }
     if query.value("Expression").is_some() {
         return Err(invalid(format!("the query {id} is an expression: there is no metric math here")));
     }

@@ -310,6 +310,7 @@ async fn list(control: &Control, call: &Call) -> Result<Reply, ServiceError> {
 
 async fn invoke(control: &Control, call: &Call) -> Result<Reply, ServiceError> {
     let named = qualified(call)?;
+    check_payload(&call.body)?;
     let options = InvokeOptions { request_id: None, client_context: client_context(call)? };
     let mut headers = HeaderMap::new();
     let mut set = |name: &'static str, value: &str| {
@@ -347,6 +348,21 @@ async fn invoke(control: &Control, call: &Call) -> Result<Reply, ServiceError> {
         other => Err(ServiceError::validation(format!(
             "InvocationType {other:?} is not one of RequestResponse, Event, DryRun"
         ))),
+    }
+}
+
+/// A payload is JSON, or nothing, whatever the invocation's type.
+fn check_payload(payload: &[u8]) -> Result<(), ServiceError> {
+    if payload.is_empty() {
+        return Ok(());
+    }
+    match serde_json::from_slice::<serde::de::IgnoredAny>(payload) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ServiceError::new(
+            "InvalidRequestContentException",
+            StatusCode::BAD_REQUEST,
+            format!("Could not parse request body into json: line {} column {}", error.line(), error.column()),
+        )),
     }
 }
 
