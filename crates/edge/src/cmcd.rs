@@ -1,7 +1,8 @@
 //! What players tell of themselves: Common Media Client Data in a query, in headers, or in the body of a beacon.
 //!
-//! Source: CTA-5004 (keys, forms) and its second version (`ltc`, `bsd`). Read: `sid`, `br`, `bs`, `ltc`, `bsd`. The rest is ignored, and
-//! so is what does not parse: a player's telemetry is never a reason to fail.
+//! Source: CTA-5004 (keys, forms) and its second version (`ltc`, `bsd`, `bsa`, `bsda`, `dfa`, `msd`). Read: those, `sid`, `br`, `bs`. The
+//! rest is ignored, and so is what does not parse: a player's telemetry is never a reason to fail. What is told is believed only as far
+//! as it can be true ([`crate::viewers`]).
 
 use http::HeaderMap;
 use std::borrow::Cow;
@@ -25,12 +26,30 @@ pub(crate) struct Told {
     pub(crate) latency_ms: Option<u32>,
     /// Whether playback stood still since the last time.
     pub(crate) stalled: bool,
+    /// How long it stood still the last time, milliseconds.
+    pub(crate) stalled_ms: Option<u32>,
+    /// How often it stood still since playback began.
+    pub(crate) stalls_in_all: Option<u32>,
+    /// How long in all, milliseconds.
+    pub(crate) stalled_in_all_ms: Option<u32>,
+    /// Pictures that were decoded too late to be shown, since playback began.
+    pub(crate) dropped_in_all: Option<u32>,
+    /// From the wish to play to the first picture, milliseconds.
+    pub(crate) startup_ms: Option<u32>,
 }
 
 impl Told {
     /// Whether there is something to measure in it.
     pub(crate) fn measures(&self) -> bool {
-        self.bitrate_kbps.is_some() || self.latency_ms.is_some() || self.stalled
+        let numbers = [
+            self.bitrate_kbps,
+            self.latency_ms,
+            self.stalls_in_all,
+            self.stalled_in_all_ms,
+            self.dropped_in_all,
+            self.startup_ms,
+        ];
+        self.stalled || numbers.iter().any(Option::is_some)
     }
 
     /// From a request's query, else its headers.
@@ -76,7 +95,14 @@ impl Told {
                 "br" => self.bitrate_kbps = number(value).or(self.bitrate_kbps),
                 "ltc" => self.latency_ms = number(value).or(self.latency_ms),
                 "bs" => self.stalled |= value == "?1" || value == "true",
-                "bsd" => self.stalled |= number(value).is_some_and(|ms| ms > 0),
+                "bsd" => {
+                    self.stalled_ms = number(value).or(self.stalled_ms);
+                    self.stalled |= self.stalled_ms.is_some_and(|ms| ms > 0);
+                }
+                "bsa" => self.stalls_in_all = number(value).or(self.stalls_in_all),
+                "bsda" => self.stalled_in_all_ms = number(value).or(self.stalled_in_all_ms),
+                "dfa" => self.dropped_in_all = number(value).or(self.dropped_in_all),
+                "msd" => self.startup_ms = number(value).or(self.startup_ms),
                 _ => {}
             }
         }
@@ -134,7 +160,7 @@ mod tests {
         headers.insert("cmcd-object", "br=800,d=2000".parse().unwrap());
         headers.insert("cmcd-status", "bs,rtp=1".parse().unwrap());
         headers.insert("cmcd-session", "sid=\"x\"".parse().unwrap());
-        let expected = Told { sid: Some("x".into()), bitrate_kbps: Some(800), latency_ms: None, stalled: true };
+        let expected = Told { sid: Some("x".into()), bitrate_kbps: Some(800), stalled: true, ..Told::default() };
         assert_eq!(Told::by_request("a=b", &headers), expected);
     }
 
@@ -143,6 +169,10 @@ mod tests {
         let told = Told::parse("br=(3200;v 64;a),ltc=1850,bsd=240");
         assert_eq!((told.bitrate_kbps, told.latency_ms, told.stalled), (Some(3200), Some(1850), true));
         assert!(!Told::parse("bsd=0,bs=?0").stalled);
+        let told = Told::parse("bsa=(3;v 1;a),bsda=4100,dfa=12,msd=640");
+        assert_eq!((told.stalls_in_all, told.stalled_in_all_ms), (Some(3), Some(4100)));
+        assert_eq!((told.dropped_in_all, told.startup_ms), (Some(12), Some(640)));
+        assert!(told.measures());
     }
 
     proptest! {

@@ -46,7 +46,7 @@ impl Allowed {
 }
 
 /// Adds the headers to any answer, failures too: a page must be able to read why.
-pub(crate) async fn allow(mut response: Response) -> Response {
+pub(crate) fn allow(mut response: Response) -> Response {
     let origin = match response.extensions_mut().remove::<Allowed>() {
         None | Some(Allowed::Everyone) => Some(HeaderValue::from_static("*")),
         Some(narrowed) => {

@@ -1,6 +1,7 @@
 //! Which viewer a request for an open channel is of, and the beacons of players.
 
 use crate::cmcd::{BYTES_MAX, Told};
+use crate::viewers::Newcomer;
 use crate::{Shared, admission, guarded, media};
 use axum::Extension;
 use axum::body::Bytes;
@@ -25,33 +26,68 @@ pub(crate) fn address(peer: &Peer) -> Option<IpAddr> {
     peer.as_ref().map(|Extension(ConnectInfo(peer))| peer.ip().to_canonical())
 }
 
-/// Counts whoever asks for a media playlist.
-pub(crate) fn note(shared: &Shared, stream: &Arc<LiveStream>, query: &str, headers: &HeaderMap, peer: &Peer) {
-    note_told(shared, stream, query, headers, peer, Told::by_request(query, headers));
+/// Who asks, as far as an open channel's requests say.
+struct Asker<'a> {
+    query: &'a str,
+    headers: &'a HeaderMap,
+    peer: &'a Peer,
+}
+
+/// Counts whoever asks for a rendition's media playlist.
+pub(crate) fn note(
+    shared: &Shared,
+    stream: &Arc<LiveStream>,
+    rendition: &str,
+    query: &str,
+    headers: &HeaderMap,
+    peer: &Peer,
+) {
+    let asker = Asker { query, headers, peer };
+    asker.note(shared, stream, Some(rendition), Told::by_request(query, headers), Newcomer::Counts);
 }
 
 /// Hears what a request for media tells; without that it is not counted, as players ask for playlists too.
 pub(crate) fn hear(shared: &Shared, stream: &Arc<LiveStream>, query: &str) {
     let mut told = Told::by_query(query);
     if let Some(sid) = told.sid.take() {
-        shared.viewers.note(stream, shared.viewers.number((&stream.epoch, sid)), told);
+        shared.viewers.note(stream, shared.viewers.number((&stream.epoch, sid)), None, &told);
     }
 }
 
-fn note_told(shared: &Shared, stream: &Arc<LiveStream>, query: &str, headers: &HeaderMap, peer: &Peer, mut told: Told) {
-    if let Some(sid) = told.sid.take() {
-        return shared.viewers.note(stream, shared.viewers.number((&stream.epoch, sid)), told);
-    }
-    if let Some(name) = session(query) {
-        // The name itself tells viewers apart; its code is looked at once, when it is new.
-        let number = shared.viewers.number((&stream.epoch, name));
-        let is_good = || shared.gate.knows(stream, name);
-        if shared.viewers.note_if(stream, number, told.clone(), is_good) {
-            return;
+impl Asker<'_> {
+    /// Counts it under the best name that it has. Names that anybody can make up are `newcomer`s' as it says; one that the multivariant
+    /// playlist gave always counts. Whether it counts.
+    fn note(
+        &self,
+        shared: &Shared,
+        stream: &Arc<LiveStream>,
+        rendition: Option<&str>,
+        mut told: Told,
+        newcomer: Newcomer,
+    ) -> bool {
+        let viewers = &shared.viewers;
+        if let Some(sid) = told.sid.take() {
+            let number = viewers.number((&stream.epoch, sid));
+            if viewers.note_if(stream, number, rendition, &told, || newcomer) {
+                return true;
+            }
         }
+        if let Some(name) = session(self.query) {
+            // The name itself tells viewers apart; its code is looked at once, when it is new.
+            let given = || if shared.gate.knows(stream, name) { Newcomer::Counts } else { Newcomer::IsNobody };
+            if viewers.note_if(stream, number(shared, stream, name), rendition, &told, given) {
+                return true;
+            }
+        }
+        let agent = self.headers.get(USER_AGENT).map(|agent| agent.as_bytes());
+        let number = viewers.number((&stream.epoch, address(self.peer), agent));
+        viewers.note_if(stream, number, rendition, &told, || newcomer)
     }
-    let agent = headers.get(USER_AGENT).map(|agent| agent.as_bytes());
-    shared.viewers.note(stream, shared.viewers.number((&stream.epoch, address(peer), agent)), told);
+}
+
+/// The number of a viewer of an open channel by the name that the multivariant playlist gave.
+pub(crate) fn number(shared: &Shared, stream: &LiveStream, name: &str) -> u64 {
+    shared.viewers.number((&stream.epoch, name))
 }
 
 /// The viewer session in a query; its characters need no decoding.
@@ -62,7 +98,7 @@ fn session(query: &str) -> Option<&str> {
         .filter(|name| !name.is_empty())
 }
 
-/// `POST /media/{epoch}/beacon`: a CMCD dictionary as the body.
+/// `POST /media/{epoch}/beacon`: a CMCD dictionary as the body. The answer does not say whether anything was believed.
 pub(crate) async fn beacon(
     State(shared): State<Arc<Shared>>,
     Path(epoch): Path<String>,
@@ -77,7 +113,15 @@ pub(crate) async fn beacon(
     if admission::is_guarded(&stream.channel) {
         return guarded::refused(&Refusal::Session);
     }
-    note_told(&shared, &stream, query.as_deref().unwrap_or_default(), &headers, &peer, told(&body));
+    let asker = Asker { query: query.as_deref().unwrap_or_default(), headers: &headers, peer: &peer };
+    // Whoever watches has asked for a playlist, or has a name that the multivariant playlist gave.
+    let counts = asker.note(&shared, &stream, None, told(&body), Newcomer::IsNobody);
+    let told = shared.viewers.told();
+    if counts {
+        told.beacons.increment()
+    } else {
+        told.beacons_ignored.increment()
+    }
     StatusCode::NO_CONTENT.into_response()
 }
 
@@ -93,7 +137,8 @@ pub(crate) async fn guarded_beacon(
     };
     match guarded::let_in(&shared, &stream, &session, &headers) {
         Ok(pass) => {
-            shared.viewers.note(&stream, pass.number, told(&body));
+            shared.viewers.note(&stream, pass.number, None, &told(&body));
+            shared.viewers.told().beacons.increment();
             pass.allowed.on(StatusCode::NO_CONTENT.into_response())
         }
         Err(refusal) => guarded::refused(&refusal),

@@ -3,6 +3,8 @@
 use crate::admission::Pass;
 use crate::cmcd::Told;
 use crate::range::Range;
+use crate::resource::Resource;
+use crate::traffic::Outcome;
 use crate::{Shared, media, respond};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
@@ -30,7 +32,8 @@ pub(crate) async fn file(
         return refused(&Refusal::Resolution);
     }
     let query = query.as_deref().unwrap_or_default();
-    shared.viewers.note(&stream, pass.number, Told::by_request(query, &headers));
+    let watched = (file == Resource::PLAYLIST).then_some(rendition.as_str());
+    shared.viewers.note(&stream, pass.number, watched, &Told::by_request(query, &headers));
     let allowed = pass.allowed.clone();
     let range = Range::read(&headers);
     drop(headers);
@@ -57,7 +60,7 @@ pub(crate) fn let_in(
 
 /// A 403 for people; players go by the status.
 pub(crate) fn refused(refusal: &Refusal) -> Response {
-    respond::failure(StatusCode::FORBIDDEN, &refusal.to_string())
+    Outcome::from(refusal).on(respond::failure(StatusCode::FORBIDDEN, &refusal.to_string()))
 }
 
 /// Whoever may not see a rendition in the multivariant playlist does not get it by its name either.

@@ -19,6 +19,7 @@
 //! | module | what stands there |
 //! |---|---|
 //! | [`admission`] | tokens, restriction policies, viewer sessions |
+//! | [`traffic`] | what is counted of requests and answers |
 //! | [`viewers`] | how many watch each stream, and how they fare |
 
 pub mod admission;
@@ -33,15 +34,18 @@ mod range;
 mod resource;
 mod respond;
 mod text;
+pub mod traffic;
 pub mod viewers;
 mod wait;
 
 pub use admission::{Countries, Gate};
+pub use traffic::Traffic;
 pub use viewers::Viewers;
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::response::Response;
 use axum::routing::{get, post};
 use headwater_live::Hub;
 use headwater_model::Realm;
@@ -64,12 +68,15 @@ pub struct State {
     pub gate: Gate,
     /// Counts viewers.
     pub viewers: Viewers,
+    /// Counts requests.
+    pub traffic: Traffic,
 }
 
 impl State {
     /// With a gate that lets nobody in to private and restricted channels, and as many views as IVS allows.
     pub fn new(hub: Hub, channels: Arc<dyn Channels>, realm: Realm) -> Self {
-        State { hub, channels, realm, gate: Gate::closed(), viewers: Viewers::new(viewers::VIEWS_MAX) }
+        let viewers = Viewers::new(viewers::VIEWS_MAX);
+        State { hub, channels, realm, gate: Gate::closed(), viewers, traffic: Traffic::default() }
     }
 }
 
@@ -89,8 +96,12 @@ pub fn router(state: State) -> Router {
         gate: state.gate,
         viewers: state.viewers,
         texts: text::Texts::default(),
-        waiting: wait::Room::new(WAITING_MAX),
+        waiting: wait::Room::new(WAITING_MAX, state.traffic.clone()),
     });
+    let finish = move |mut response: Response| {
+        state.traffic.count(&mut response);
+        std::future::ready(cors::allow(response))
+    };
     Router::new()
         .route("/api/video/v1/{name}", get(playlist::multivariant).options(cors::preflight))
         .route("/media/{epoch}/{rendition}/{file}", get(media::file).options(cors::preflight))
@@ -98,7 +109,7 @@ pub fn router(state: State) -> Router {
         .route("/media/{epoch}/beacon", post(counting::beacon))
         .route("/media/v/{session}/{epoch}/beacon", post(counting::guarded_beacon))
         .layer(DefaultBodyLimit::max(counting::BEACON_BYTES_MAX))
-        .layer(axum::middleware::map_response(cors::allow))
+        .layer(axum::middleware::map_response(finish))
         .with_state(shared)
 }
 

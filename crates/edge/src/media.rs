@@ -2,6 +2,7 @@
 
 use crate::range::Range;
 use crate::resource::Resource;
+use crate::traffic::Kind;
 use crate::wait::{self, Look, Snapshots};
 use crate::{Shared, admission, counting, guarded, playlist, respond};
 use axum::extract::{Path, RawQuery, State};
@@ -29,7 +30,7 @@ pub(crate) async fn file(
     }
     let query = query.as_deref().unwrap_or_default();
     if file == Resource::PLAYLIST {
-        counting::note(&shared, &stream, query, &headers, &peer);
+        counting::note(&shared, &stream, &rendition, query, &headers, &peer);
     } else if !query.is_empty() {
         counting::hear(&shared, &stream, query);
     }
@@ -76,7 +77,7 @@ fn snapshot(watch: &Snapshots) -> Arc<Snapshot> {
 }
 
 async fn segment(shared: &Shared, watch: Snapshots, msn: u64, range: Range) -> Response {
-    let found = wait::for_answer(watch, &shared.waiting, |snapshot| match snapshot.segment(msn) {
+    let found = wait::for_answer(watch, &shared.waiting, Kind::Media, |snapshot| match snapshot.segment(msn) {
         Some(segment) => Look::Answer(Some(Arc::clone(segment)).filter(|segment| !segment.gap())),
         None if msn == snapshot.next().msn && !snapshot.ended() => Look::Wait,
         None => Look::Answer(None),
@@ -89,7 +90,7 @@ async fn segment(shared: &Shared, watch: Snapshots, msn: u64, range: Range) -> R
 }
 
 async fn part(shared: &Shared, watch: Snapshots, position: Position, range: Range) -> Response {
-    let found = wait::for_answer(watch, &shared.waiting, |snapshot| match snapshot.part(position) {
+    let found = wait::for_answer(watch, &shared.waiting, Kind::Media, |snapshot| match snapshot.part(position) {
         Some(part) => Look::Answer(Some(Arc::clone(part)).filter(|part| !part.gap())),
         None if is_ahead(snapshot, position) => Look::Wait,
         None => Look::Answer(None),

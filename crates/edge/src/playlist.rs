@@ -2,9 +2,11 @@
 
 use crate::Shared;
 use crate::admission::{self, Asking, Denied};
+use crate::cors::Allowed;
 use crate::counting::{self, SESSION};
 use crate::query::{self, Directives, SoundAlone, WaitFor};
 use crate::respond::{self, Lifetime};
+use crate::traffic::{Kind, Outcome};
 use crate::wait::{self, GivenUp, Look, Snapshots};
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -45,9 +47,19 @@ pub(crate) async fn multivariant(
     let Some(channel) = shared.channels.channel(id).await else {
         return unknown();
     };
+    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let stream = shared.hub.stream(id);
+    if let Some(stream) = &stream
+        && let Some(resumed) = resume(&shared, stream, query::viewer_session(query), origin)
+    {
+        // Who watches goes on, also while as many watch as may.
+        if !shared.viewers.knows(resumed.number) && shared.viewers.turns_away() {
+            return respond_full(uri.path());
+        }
+        return resumed.respond(stream, sound_alone(stream, query).await, uri.path());
+    }
     let admitted = if admission::is_guarded(&channel) {
         let token = query::token(query);
-        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
         let asking = Asking { token: token.as_deref(), origin, address: counting::address(&peer) };
         match shared.gate.enter(&channel, &asking).await {
             Ok(admitted) => Some(admitted),
@@ -56,25 +68,13 @@ pub(crate) async fn multivariant(
     } else {
         None
     };
-    let Some(stream) = shared.hub.stream(id) else {
+    let Some(stream) = stream else {
         return unknown();
     };
-    if shared.viewers.is_full() {
-        let error = "as many viewers watch as may";
-        return respond::playback_failure(
-            StatusCode::TOO_MANY_REQUESTS,
-            uri.path(),
-            error,
-            "concurrent_views_exceeded",
-        );
+    if shared.viewers.turns_away() {
+        return respond_full(uri.path());
     }
-    let sound_alone = match query::sound_alone(query) {
-        SoundAlone::Asked => {
-            wait_for_sound_alone(&stream).await;
-            SoundAlone::Asked
-        }
-        SoundAlone::NotAsked => SoundAlone::NotAsked,
-    };
+    let sound_alone = sound_alone(&stream, query).await;
     let Some(admitted) = admitted else {
         let listing = Listing { sound_alone, class: None, addresses: Addresses::Counted(shared.gate.count(&stream)) };
         let text = variants(&stream, &listing).unwrap_or_default();
@@ -92,6 +92,51 @@ pub(crate) async fn multivariant(
     let listing = Listing { sound_alone, class, addresses: Addresses::Of(session) };
     let text = variants(&stream, &listing).unwrap_or_default();
     admitted.allowed.on(respond::playlist(Bytes::from(text), Lifetime::Once))
+}
+
+/// A viewer session that goes on: the multivariant playlist is answered for it again, no token is looked at, and none is spent.
+struct Resumed {
+    /// Of the viewer.
+    number: u64,
+    class: Option<MaximumResolution>,
+    addresses: Addresses,
+    allowed: Allowed,
+}
+
+/// The session that a request names, if it is good for the stream. One that is not is as none: then the token decides.
+fn resume(shared: &Shared, stream: &LiveStream, name: Option<&str>, origin: Option<&str>) -> Option<Resumed> {
+    let name = name?;
+    if admission::is_guarded(&stream.channel) {
+        let pass = shared.gate.pass(stream, name, origin).ok()?;
+        let addresses = Addresses::Of(name.to_owned());
+        return Some(Resumed { number: pass.number, class: pass.maximum_resolution, addresses, allowed: pass.allowed });
+    }
+    shared.gate.knows(stream, name).then(|| Resumed {
+        number: counting::number(shared, stream, name),
+        class: None,
+        addresses: Addresses::Counted(name.to_owned()),
+        allowed: Allowed::Everyone,
+    })
+}
+
+impl Resumed {
+    fn respond(self, stream: &LiveStream, sound_alone: SoundAlone, path: &str) -> Response {
+        let lifetime = if let Addresses::Of(_) = self.addresses { Lifetime::Once } else { Lifetime::Newest };
+        let listing = Listing { sound_alone, class: self.class, addresses: self.addresses };
+        match variants(stream, &listing) {
+            Some(text) => self.allowed.on(respond::playlist(Bytes::from(text), lifetime)),
+            None => respond_denied(&Denied::from(Refusal::Resolution), path),
+        }
+    }
+}
+
+/// Whether the viewer wants the sound alone; then it is there, if it can be.
+async fn sound_alone(stream: &LiveStream, query: &str) -> SoundAlone {
+    let asked = query::sound_alone(query);
+    if asked == SoundAlone::Asked {
+        wait_for_sound_alone(stream).await;
+    }
+    asked
 }
 
 /// Which renditions a viewer is shown, and under which addresses.
@@ -122,11 +167,18 @@ impl Addresses {
     }
 }
 
+/// One more than may watch, as IVS answers it.
+fn respond_full(path: &str) -> Response {
+    let error = "as many viewers watch as may";
+    respond::playback_failure(StatusCode::TOO_MANY_REQUESTS, path, error, "concurrent_views_exceeded")
+}
+
 /// A request that is not let in, as IVS words it.
 fn respond_denied(denied: &Denied, path: &str) -> Response {
     match denied {
         Denied::Refused(refusal) => {
-            respond::playback_failure(StatusCode::FORBIDDEN, path, &refusal.to_string(), refusal.code())
+            let (error, code) = (refusal.to_string(), refusal.code());
+            Outcome::from(refusal).on(respond::playback_failure(StatusCode::FORBIDDEN, path, &error, code))
         }
         Denied::Unavailable(_) => {
             let error = "something failed on the server";
@@ -215,12 +267,13 @@ pub(crate) async fn media(shared: &Shared, stream: &Arc<LiveStream>, watch: Snap
         let text = shared.texts.newest(stream, &watch.borrow().clone(), delta);
         return respond::playlist(text, Lifetime::Newest);
     };
-    let answered =
-        wait::for_answer(watch, &shared.waiting, |snapshot| match snapshot.reach(wait_for.msn, wait_for.part) {
+    let answered = wait::for_answer(watch, &shared.waiting, Kind::Playlist, |snapshot| {
+        match snapshot.reach(wait_for.msn, wait_for.part) {
             Reach::Ready => Look::Answer(Ok(Arc::clone(snapshot))),
             Reach::Pending => Look::Wait,
             Reach::TooFar => Look::Answer(Err(())),
-        });
+        }
+    });
     match answered.await {
         Ok(Ok(snapshot)) => reloaded(shared, stream, &snapshot, wait_for, delta),
         Ok(Err(())) => respond::failure(StatusCode::BAD_REQUEST, "_HLS_msn or _HLS_part is too far ahead"),
@@ -264,9 +317,10 @@ fn position(snapshot: &Snapshot, WaitFor { msn, part }: WaitFor) -> Option<Posit
 }
 
 pub(crate) fn respond_given_up(given_up: GivenUp) -> Response {
+    let unavailable = |sentence| respond::failure(StatusCode::SERVICE_UNAVAILABLE, sentence);
     match given_up {
-        GivenUp::Late => respond::failure(StatusCode::SERVICE_UNAVAILABLE, "nothing came from the encoder in time"),
-        GivenUp::Full => respond::failure(StatusCode::SERVICE_UNAVAILABLE, "too many requests wait"),
+        GivenUp::Late => Outcome::Late.on(unavailable("nothing came from the encoder in time")),
+        GivenUp::Full => Outcome::RoomFull.on(unavailable("too many requests wait")),
         GivenUp::Gone => respond::failure(StatusCode::NOT_FOUND, "the stream is gone"),
     }
 }

@@ -73,6 +73,13 @@ pub(crate) fn token(query: &str) -> Option<String> {
     form_urlencoded::parse(head.as_bytes()).find(|(name, _)| name == "token").map(|(_, token)| token.into_owned())
 }
 
+/// Reads the viewer session from the query of the multivariant playlist: a player that has one goes on with it. Its characters need no
+/// decoding.
+pub(crate) fn viewer_session(query: &str) -> Option<&str> {
+    let head = query.get(..2 * QUERY_BYTES_MAX).unwrap_or(query);
+    head.split('&').find_map(|pair| pair.strip_prefix("session=")).filter(|name| !name.is_empty())
+}
+
 impl Directives {
     /// Reads the query. Parameters of others are ignored. A second `?` separates as `&` does: clients that put directives behind an
     /// address without looking find a query there already, the viewer's name.

@@ -10,8 +10,8 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 use std::convert::Infallible;
 
-const PLAYLIST_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
-const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("video/mp4");
+pub(crate) const PLAYLIST_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
+pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("video/mp4");
 /// The address names the stream session and the place in it, so what it shows never changes: seven days.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=604800, immutable");
 /// A cache may keep it but asks each time; so it never shows an old live edge.

@@ -1,5 +1,6 @@
 //! The router against a live stream that the test feeds.
 
+mod counted;
 mod counting;
 mod private;
 
@@ -40,6 +41,7 @@ struct Site {
     router: Router,
     hub: Hub,
     viewers: Viewers,
+    traffic: Traffic,
     channel: Channel,
     private: Channel,
 }
@@ -71,8 +73,14 @@ impl Site {
         let hub = Hub::new(Options::default(), Arc::new(NoJournal));
         let channels = Arc::new(Listed(vec![channel.clone(), private.clone()]));
         let viewers = Viewers::new(viewers::VIEWS_MAX);
-        let state = State { gate, viewers: viewers.clone(), ..State::new(hub.clone(), channels, realm) };
-        Site { router: router(state), hub, viewers, channel, private }
+        let traffic = Traffic::default();
+        let state = State {
+            gate,
+            viewers: viewers.clone(),
+            traffic: traffic.clone(),
+            ..State::new(hub.clone(), channels, realm)
+        };
+        Site { router: router(state), hub, viewers, traffic, channel, private }
     }
 
     /// On air with its first playlist.
@@ -502,14 +510,14 @@ async fn a_thousand_waiting_viewers_share_one_text() {
 
 #[tokio::test]
 async fn more_waiting_viewers_than_there_is_room_for_are_sent_away() {
-    let room = wait::Room::new(1);
+    let room = wait::Room::new(1, Traffic::default());
     let (site, _feed) = Site::live().await;
     let stream = site.hub.stream(&site.channel.id).expect("live");
-    let wait = || wait::for_answer::<()>(stream.watch.clone(), &room, |_| wait::Look::Wait);
+    let wait = || wait::for_answer::<()>(stream.watch.clone(), &room, traffic::Kind::Media, |_| wait::Look::Wait);
     let first = wait();
     tokio::pin!(first);
     assert!(futures_util::future::FutureExt::now_or_never(&mut first).is_none());
     assert_eq!(wait().await, Err(wait::GivenUp::Full));
-    let answered = wait::for_answer(stream.watch.clone(), &room, |_| wait::Look::Answer(1)).await;
+    let answered = wait::for_answer(stream.watch.clone(), &room, traffic::Kind::Media, |_| wait::Look::Answer(1)).await;
     assert_eq!(answered, Ok(1), "an answer that is there needs no room");
 }

@@ -3,15 +3,29 @@
 //! A viewer is a playback session, not a request: the session in a private channel's URLs; else the player's own (CMCD `sid`); else the one
 //! that the multivariant playlist gave it in the query of its media playlists (`v`); else, for a player that dropped that, its address and
 //! user agent. Requests leave their time in one of several small tables; [`Viewers::publish`] counts, and lets go of who is silent.
+//!
+//! What players tell is heard of known viewers only, and believed only as far as it can be true: nobody stalls for longer than time passes.
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | `seen` | one viewer |
+//! | `sums` | a stream's viewers together |
+
+mod seen;
+mod sums;
 
 use crate::cmcd::Told;
-use headwater_live::{Audience, Hub, LiveStream};
+use headwater_live::{Hub, LiveStream, Troubles};
+use headwater_model::measure::Counter;
+use seen::{Figures, Seen};
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use sums::Minute;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +35,6 @@ pub const REMEMBERED_MAX: usize = 100_000;
 pub const VIEWS_MAX: usize = 15_000;
 /// A viewer who has asked for nothing for so long is gone. Longer than any wait for a part, shorter than the minute that IVS takes.
 const GONE_AFTER: Duration = Duration::from_secs(30);
-/// What a viewer told counts for so long: three beacons.
-const MEASURED_FOR: Duration = Duration::from_secs(30);
 /// How often counts are published. With it a viewer shows within 5 s and is gone within 35 s.
 const PUBLISH_EVERY: Duration = Duration::from_secs(5);
 /// Tables, so that requests seldom meet at one lock.
@@ -34,25 +46,37 @@ pub struct Viewers(Arc<Inner>);
 
 struct Inner {
     tables: [Mutex<HashMap<u64, Seen>>; TABLES],
+    /// By stream session; only of live ones.
+    minutes: Mutex<HashMap<String, Minute>>,
     hasher: RandomState,
     remembered: AtomicUsize,
     views_max: usize,
+    turned_away: watch::Sender<u64>,
+    told: Totals,
 }
 
-/// A viewer.
-struct Seen {
-    stream: Weak<LiveStream>,
-    at: Instant,
-    told: Option<Measured>,
-    stalled_at: Option<Instant>,
+/// What players told since the server began.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Beacons of viewers.
+    pub beacons: Counter,
+    /// Beacons of nobody who is known.
+    pub beacons_ignored: Counter,
+    /// How often pictures stood still.
+    pub stalls: Counter,
+    /// How long pictures stood still, milliseconds.
+    pub stalled_ms: Counter,
+    /// Pictures that came too late to be shown.
+    pub dropped_frames: Counter,
 }
 
-/// What a viewer told last.
-#[derive(Clone, Copy, Default)]
-struct Measured {
-    at: Option<Instant>,
-    latency_ms: Option<u32>,
-    bitrate_kbps: Option<u32>,
+/// Whether somebody who was not known becomes a viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Newcomer {
+    /// Yes.
+    Counts,
+    /// No: who made that name up?
+    IsNobody,
 }
 
 impl Viewers {
@@ -60,54 +84,86 @@ impl Viewers {
     pub fn new(views_max: usize) -> Self {
         Viewers(Arc::new(Inner {
             tables: Default::default(),
+            minutes: Mutex::default(),
             hasher: RandomState::new(),
             remembered: AtomicUsize::new(0),
             views_max: views_max.min(REMEMBERED_MAX),
+            turned_away: watch::Sender::new(0),
+            told: Totals::default(),
         }))
     }
 
-    /// Whether as many watch as may.
-    pub(crate) fn is_full(&self) -> bool {
+    /// How many may watch at once.
+    pub fn views_max(&self) -> usize {
+        self.0.views_max
+    }
+
+    /// What players told so far.
+    pub fn told(&self) -> &Totals {
+        &self.0.told
+    }
+
+    /// How many were sent away because as many watched as may.
+    pub fn turned_away(&self) -> watch::Receiver<u64> {
+        self.0.turned_away.subscribe()
+    }
+
+    /// Whether as many watch as may, so that whoever comes is sent away.
+    pub(crate) fn turns_away(&self) -> bool {
+        let is_full = self.is_full();
+        if is_full {
+            self.0.turned_away.send_modify(|count| *count += 1);
+        }
+        is_full
+    }
+
+    fn is_full(&self) -> bool {
         self.0.remembered.load(Ordering::Relaxed) >= self.0.views_max
     }
 
-    /// A viewer session asked for something of a stream.
-    pub(crate) fn note(&self, stream: &Arc<LiveStream>, number: u64, told: Told) {
-        self.note_if(stream, number, told, || true);
+    /// Whether a number is a viewer's.
+    pub(crate) fn knows(&self, number: u64) -> bool {
+        self.table(number).contains_key(&number)
     }
 
-    /// As [`Viewers::note`], for a number that counts only if it is known already or `is_good` says so.
+    /// A viewer session asked for the playlist of a rendition, or for something else of a stream.
+    pub(crate) fn note(&self, stream: &Arc<LiveStream>, number: u64, rendition: Option<&str>, told: &Told) {
+        self.note_if(stream, number, rendition, told, || Newcomer::Counts);
+    }
+
+    /// As [`Viewers::note`], for a number that counts only if it is known already or `newcomer` says so. Whether it counts.
     pub(crate) fn note_if(
         &self,
         stream: &Arc<LiveStream>,
         number: u64,
-        told: Told,
-        is_good: impl FnOnce() -> bool,
+        rendition: Option<&str>,
+        told: &Told,
+        newcomer: impl FnOnce() -> Newcomer,
     ) -> bool {
         let now = Instant::now();
+        let rendition = rendition.map(|name| self.number(name));
         let mut table = self.table(number);
         let seen = match table.entry(number) {
             Entry::Occupied(seen) => seen.into_mut(),
             Entry::Vacant(place) => {
-                if !is_good() {
+                if newcomer() == Newcomer::IsNobody {
                     return false;
                 }
                 if self.0.remembered.fetch_add(1, Ordering::Relaxed) >= REMEMBERED_MAX {
                     self.0.remembered.fetch_sub(1, Ordering::Relaxed);
                     return true;
                 }
-                place.insert(Seen { stream: Arc::downgrade(stream), at: now, told: None, stalled_at: None })
+                place.insert(Seen::new(Arc::downgrade(stream), now))
             }
         };
         seen.at = now;
-        if told.stalled {
-            seen.stalled_at = Some(now);
-        }
-        if told.measures() {
-            let measured = seen.told.get_or_insert_default();
-            measured.at = Some(now);
-            measured.latency_ms = told.latency_ms.or(measured.latency_ms);
-            measured.bitrate_kbps = told.bitrate_kbps.or(measured.bitrate_kbps);
+        seen.rendition = rendition.or(seen.rendition);
+        let new = seen.hear(told, now);
+        drop(table);
+        if new != Troubles::default() {
+            self.0.told.stalls.add(new.stalls);
+            self.0.told.stalled_ms.add(new.stalled_ms);
+            self.0.told.dropped_frames.add(new.dropped_frames);
         }
         true
     }
@@ -125,22 +181,34 @@ impl Viewers {
     /// Counts, publishes to each live stream, forgets who is gone.
     pub fn publish(&self, hub: &Hub) {
         let now = Instant::now();
-        let mut watched: HashMap<*const LiveStream, Vec<(Measured, bool)>> = HashMap::new();
-        let is_recent = |at: Option<Instant>| at.is_some_and(|at| now.duration_since(at) < MEASURED_FOR);
+        let mut watched: HashMap<*const LiveStream, (Vec<Figures>, Troubles)> = HashMap::new();
         for table in &self.0.tables {
             let mut table = lock(table);
             let before = table.len();
-            table.retain(|_, seen| now.duration_since(seen.at) < GONE_AFTER && seen.stream.strong_count() > 0);
+            table.retain(|_, seen| {
+                let stays = now.duration_since(seen.at) < GONE_AFTER && seen.stream.strong_count() > 0;
+                let (figures, troubles) = seen.take(now);
+                let (viewers, sum) = watched.entry(seen.stream.as_ptr()).or_default();
+                // What a viewer told last counts also if it is gone.
+                *sum = sum.and(troubles);
+                if stays {
+                    viewers.push(figures);
+                }
+                stays
+            });
             self.0.remembered.fetch_sub(before - table.len(), Ordering::Relaxed);
-            for seen in table.values() {
-                let told = seen.told.filter(|told| is_recent(told.at)).unwrap_or_default();
-                watched.entry(seen.stream.as_ptr()).or_default().push((told, is_recent(seen.stalled_at)));
-            }
         }
+        let mut minutes = lock(&self.0.minutes);
+        let mut still = HashMap::with_capacity(minutes.len());
         for stream in hub.streams() {
-            let viewers = watched.remove(&Arc::as_ptr(&stream)).unwrap_or_default();
-            stream.show_audience(audience(&viewers));
+            let (viewers, troubles) = watched.remove(&Arc::as_ptr(&stream)).unwrap_or_default();
+            let mut minute = minutes.remove(&stream.stream_id).unwrap_or_default();
+            let names = stream.rendition_names().into_iter().map(|name| (self.number(name.as_str()), name));
+            let names: Vec<(u64, String)> = names.collect();
+            stream.show_audience(sums::audience(&viewers, &names, minute.add(troubles)));
+            still.insert(stream.stream_id.clone(), minute);
         }
+        *minutes = still;
     }
 
     /// Publishes until cancelled.
@@ -161,64 +229,7 @@ impl Viewers {
     }
 }
 
-fn audience(viewers: &[(Measured, bool)]) -> Audience {
-    let measured = viewers.iter().filter(|(told, _)| told.at.is_some());
-    let sorted = |of: fn(&Measured) -> Option<u32>| {
-        let mut values: Vec<u32> = viewers.iter().filter_map(|(told, _)| of(told)).collect();
-        values.sort_unstable();
-        values
-    };
-    let latencies = sorted(|told| told.latency_ms);
-    let bitrates = sorted(|told| told.bitrate_kbps);
-    Audience {
-        viewers: viewers.len() as u64,
-        measured: measured.clone().count() as u64,
-        stalled: measured.filter(|(_, stalled)| *stalled).count() as u64,
-        latency_p50_ms: percentile(&latencies, 50),
-        latency_p95_ms: percentile(&latencies, 95),
-        bitrate_p50_bps: percentile(&bitrates, 50).map(|kbps| u64::from(kbps) * 1000),
-    }
-}
-
-/// The value that so many of a hundred do not exceed ("nearest rank").
-fn percentile(sorted: &[u32], hundredths: usize) -> Option<u32> {
-    let rank = (sorted.len() * hundredths).div_ceil(100);
-    sorted.get(rank.checked_sub(1)?).copied()
-}
-
 /// Nothing spans two steps under these locks, so a panic elsewhere does not spoil them.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_values_that_were_told() {
-        assert_eq!(percentile(&[], 50), None);
-        assert_eq!(percentile(&[7], 95), Some(7));
-        let hundred: Vec<u32> = (1..=100).collect();
-        assert_eq!((percentile(&hundred, 50), percentile(&hundred, 95)), (Some(50), Some(95)));
-    }
-
-    #[test]
-    fn those_that_tell_nothing_are_counted_and_not_measured() {
-        let at = Some(Instant::now());
-        let viewers = [
-            (Measured { at, latency_ms: Some(1500), bitrate_kbps: Some(3000) }, false),
-            (Measured { at, latency_ms: Some(2500), bitrate_kbps: None }, true),
-            (Measured::default(), false),
-        ];
-        let expected = Audience {
-            viewers: 3,
-            measured: 2,
-            stalled: 1,
-            latency_p50_ms: Some(1500),
-            latency_p95_ms: Some(2500),
-            bitrate_p50_bps: Some(3_000_000),
-        };
-        assert_eq!(audience(&viewers), expected);
-    }
 }

@@ -1,8 +1,8 @@
 //! Waiting for a snapshot that has what a viewer asks for.
 
+use crate::traffic::{Kind, Outcome, Traffic};
 use headwater_hls::Snapshot;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -16,26 +16,40 @@ const TARGET_DURATIONS_MAX: u64 = 3;
 /// How many requests may wait at once.
 pub(crate) struct Room {
     places: usize,
-    taken: AtomicUsize,
+    traffic: Traffic,
 }
 
-struct Place<'a>(&'a Room);
+/// Of a request that waits. Dropped before it left, its viewer went away.
+struct Place<'a> {
+    room: &'a Room,
+    left: bool,
+}
 
 impl Room {
-    pub(crate) fn new(places: usize) -> Self {
-        Room { places, taken: AtomicUsize::new(0) }
+    pub(crate) fn new(places: usize, traffic: Traffic) -> Self {
+        Room { places, traffic }
     }
 
     fn enter(&self) -> Option<Place<'_>> {
-        let before = self.taken.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self);
-        if before < self.places { Some(place) } else { None }
+        let before = self.traffic.enter();
+        let place = Place { room: self, left: before >= self.places };
+        if place.left { None } else { Some(place) }
+    }
+}
+
+impl Place<'_> {
+    /// There is an answer.
+    fn leave(mut self) {
+        self.left = true;
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+        self.room.traffic.leave();
+        if !self.left {
+            self.room.traffic.note(Outcome::Abandoned);
+        }
     }
 }
 
@@ -64,8 +78,10 @@ pub(crate) async fn within<T>(
     room: &Room,
     awaited: impl Future<Output = T>,
 ) -> Result<T, GivenUp> {
-    let _place = room.enter().ok_or(GivenUp::Full)?;
-    timeout(time_max(target_duration_s), awaited).await.map_err(|_| GivenUp::Late)
+    let place = room.enter().ok_or(GivenUp::Full)?;
+    let answer = timeout(time_max(target_duration_s), awaited).await.map_err(|_| GivenUp::Late);
+    place.leave();
+    answer
 }
 
 fn time_max(target_duration_s: i64) -> Duration {
@@ -78,13 +94,14 @@ fn time_max(target_duration_s: i64) -> Duration {
 pub(crate) async fn for_answer<T>(
     mut watch: Snapshots,
     room: &Room,
+    kind: Kind,
     mut look: impl FnMut(&Arc<Snapshot>) -> Look<T>,
 ) -> Result<T, GivenUp> {
     let first = watch.borrow_and_update().clone();
     if let Look::Answer(answer) = look(&first) {
         return Ok(answer);
     }
-    let _place = room.enter().ok_or(GivenUp::Full)?;
+    let place = room.enter().ok_or(GivenUp::Full)?;
     let time_max = time_max(first.target_duration_s());
     drop(first);
     let answered = timeout(time_max, async {
@@ -92,9 +109,12 @@ pub(crate) async fn for_answer<T>(
             watch.changed().await.map_err(|_| GivenUp::Gone)?;
             let snapshot = watch.borrow_and_update().clone();
             if let Look::Answer(answer) = look(&snapshot) {
+                room.traffic.delivered(kind, snapshot.published_at());
                 return Ok(answer);
             }
         }
     });
-    answered.await.unwrap_or(Err(GivenUp::Late))
+    let answer = answered.await.unwrap_or(Err(GivenUp::Late));
+    place.leave();
+    answer
 }

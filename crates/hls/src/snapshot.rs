@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use headwater_media::scte35::SpliceEdge;
 use headwater_media::{Track, WallTime};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Parts that a client may ask for beyond the newest one before it is told that it is wrong. rfc8216bis, "Playlist Delivery Directives":
 /// the Advance Part Limit is 3 for part targets of a second or more, else ⌈3 / part target⌉; this is its value at 200 ms.
@@ -239,6 +240,7 @@ pub struct Snapshot {
     pub(crate) average_bandwidth: u64,
     /// The other renditions of the stream, as rendition reports name them.
     pub(crate) siblings: Arc<[String]>,
+    pub(crate) published_at: OnceLock<Instant>,
 }
 
 impl Snapshot {
@@ -336,7 +338,17 @@ impl Snapshot {
     /// The same window, over: for when whoever made it is gone.
     #[must_use]
     pub fn ended_here(&self) -> Snapshot {
-        Snapshot { ended: true, revision: self.revision + 1, ..self.clone() }
+        Snapshot { ended: true, revision: self.revision + 1, published_at: OnceLock::new(), ..self.clone() }
+    }
+
+    /// Notes when it was shown to viewers; the first time counts.
+    pub fn note_published(&self, at: Instant) {
+        let _ = self.published_at.set(at);
+    }
+
+    /// When it was shown to viewers, if whoever did that noted it.
+    pub fn published_at(&self) -> Option<Instant> {
+        self.published_at.get().copied()
     }
 
     /// Whether a blocking reload for `_HLS_msn` and `_HLS_part` can be answered. rfc8216bis, "Blocking Playlist Reload".

@@ -33,7 +33,7 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
-pub use audience::Audience;
+pub use audience::{Audience, Troubles};
 pub use counters::{Ingested, IngestedRead, Totals};
 pub use doctor::{Finding, LimitBreach};
 pub use headwater_hls::lint::{Report, Severity as LintSeverity};

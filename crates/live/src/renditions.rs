@@ -480,6 +480,7 @@ impl Renditions {
         let mut changed = std::mem::take(&mut self.changed);
         for slot in &mut self.slots {
             if let Some(snapshot) = slot.follower.poll_snapshot() {
+                snapshot.note_published(std::time::Instant::now());
                 match &slot.sender {
                     Some(sender) => {
                         sender.send_replace(snapshot);

@@ -193,6 +193,13 @@ impl LiveStream {
         }
     }
 
+    /// Names of all its renditions in URLs, the source's first.
+    pub fn rendition_names(&self) -> Vec<String> {
+        let source = self.watch.borrow().rendition().to_owned();
+        let offer = self.offer.borrow();
+        std::iter::once(source).chain(offer.renditions.iter().map(|rendition| rendition.name.clone())).collect()
+    }
+
     /// What its publishers sent so far.
     pub fn ingested(&self) -> IngestedRead {
         self.ingested.read()
@@ -295,7 +302,7 @@ impl LiveStream {
 
     /// Who watches, as it was published last.
     pub fn audience(&self) -> Audience {
-        *self.audience.lock().unwrap_or_else(PoisonError::into_inner)
+        self.audience.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Publishes who watches.

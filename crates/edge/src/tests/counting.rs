@@ -1,7 +1,7 @@
 //! Viewers are counted by session, whatever they ask for and however often.
 
 use super::*;
-use headwater_live::Audience;
+use headwater_live::{Audience, Troubles};
 use std::net::SocketAddr;
 
 impl Site {
@@ -21,6 +21,11 @@ impl Site {
         self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {}).status()
     }
 
+    /// The source's name in URLs.
+    fn rendition(&self) -> String {
+        self.hub.stream(&self.channel.id).expect("live").snapshot().rendition().to_owned()
+    }
+
     /// Asks from an address, with a user agent.
     async fn ask_from(&self, uri: &str, address: &str, agent: &str) {
         let peer: SocketAddr = address.parse().unwrap();
@@ -29,6 +34,13 @@ impl Site {
         let response = self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
         assert_eq!(response.status(), StatusCode::OK);
     }
+}
+
+/// Where the viewer of a media playlist tells how it fares.
+fn beacon_of(playlist: &str) -> String {
+    let (path, query) = playlist.split_once('?').unwrap();
+    let epoch = path.split('/').nth(2).unwrap();
+    format!("/media/{epoch}/beacon?{query}")
 }
 
 #[tokio::test]
@@ -88,13 +100,8 @@ async fn what_players_tell_is_summed_up() {
     for uri in [&one, &two, &three] {
         site.get(uri).await;
     }
-    let of = |uri: &str| {
-        let (path, query) = uri.split_once('?').unwrap();
-        let epoch = path.split('/').nth(2).unwrap();
-        format!("/media/{epoch}/beacon?{query}")
-    };
-    assert_eq!(site.beacon(&of(&one), "br=3000,ltc=1500").await, StatusCode::NO_CONTENT);
-    assert_eq!(site.beacon(&of(&two), "br=1000,bsd=400,ltc=2500").await, StatusCode::NO_CONTENT);
+    assert_eq!(site.beacon(&beacon_of(&one), "br=3000,ltc=1500").await, StatusCode::NO_CONTENT);
+    assert_eq!(site.beacon(&beacon_of(&two), "br=1000,bsd=400,ltc=2500").await, StatusCode::NO_CONTENT);
     let expected = Audience {
         viewers: 3,
         measured: 2,
@@ -102,6 +109,9 @@ async fn what_players_tell_is_summed_up() {
         latency_p50_ms: Some(1500),
         latency_p95_ms: Some(2500),
         bitrate_p50_bps: Some(1_000_000),
+        last_minute: Troubles { stalls: 1, stalled_ms: 400, dropped_frames: 0 },
+        renditions: vec![(site.rendition(), 3)],
+        ..Audience::default()
     };
     assert_eq!(site.audience(), expected);
     assert_eq!(site.beacon("/media/none/beacon", "br=1").await, StatusCode::NOT_FOUND);
@@ -130,7 +140,52 @@ async fn one_more_viewer_than_may_watch_is_a_429() {
     let _feed = site.on_air(&site.channel).await;
     let uri = site.joined().await;
     site.get(&uri).await;
+    let turned_away = site.viewers.turned_away();
     let response = site.get(&Site::master(&site.channel)).await;
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(*turned_away.borrow(), 1);
+    let name = uri.split_once("?v=").unwrap().1;
+    let again = site.get(&format!("{}?session={name}", Site::master(&site.channel))).await;
+    assert_eq!(again.status(), StatusCode::OK, "who watches goes on");
     assert_eq!(site.get(&uri).await.status(), StatusCode::OK, "who watches goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_beacon_is_believed_as_far_as_it_can_be_true_and_of_known_viewers_only() {
+    let (site, _feed) = Site::live().await;
+    let uri = site.joined().await;
+    let beacon = beacon_of(&uri);
+    let bare = beacon.split_once('?').unwrap().0.to_owned();
+    for made_up in [bare.clone(), format!("{bare}?v=x"), format!("{bare}?v={}", "A".repeat(800))] {
+        assert_eq!(site.beacon(&made_up, "sid=\"me\",br=1,bsa=9,ltc=1").await, StatusCode::NO_CONTENT);
+    }
+    assert_eq!(site.audience(), Audience::default(), "nobody became a viewer by a beacon alone");
+    assert_eq!(site.viewers.told().beacons_ignored.count(), 3);
+    // Behind a cache that answers playlists, the beacon is all that comes of a viewer.
+    assert_eq!(site.beacon(&beacon, "bsa=0,bsda=0,dfa=0,msd=400,ltc=900").await, StatusCode::NO_CONTENT);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    for _ in 0..100 {
+        site.beacon(&beacon, "bsa=4000000,bsda=86000000,dfa=86000000").await;
+    }
+    let audience = site.audience();
+    assert_eq!((audience.viewers, audience.latency_p50_ms, audience.startup_p95_ms), (1, Some(900), Some(400)));
+    assert_eq!(audience.last_minute, Troubles { stalls: 10, stalled_ms: 10_000, dropped_frames: 2_400 });
+    assert_eq!(site.viewers.told().stalls.count(), 10);
+    let large = Request::post(&beacon).body(Body::from("a".repeat(2049))).unwrap();
+    let response = site.router.clone().oneshot(large).await.unwrap_or_else(|never| match never {});
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_player_that_names_its_session_goes_on_as_the_same_viewer() {
+    let (site, _feed) = Site::live().await;
+    let uri = site.joined().await;
+    site.get(&uri).await;
+    let name = uri.split_once("?v=").unwrap().1;
+    let again = text(site.get(&format!("{}?session={name}", Site::master(&site.channel))).await).await;
+    assert!(again.lines().any(|line| line == uri), "{again}");
+    let other = text(site.get(&format!("{}?session=made-up", Site::master(&site.channel))).await).await;
+    assert!(!other.contains("made-up") && other.contains("?v="));
+    site.get(&uri).await;
+    assert_eq!(site.audience().viewers, 1);
 }

@@ -349,3 +349,38 @@ async fn whoever_takes_part_needs_the_session_too() {
     assert!(private.gate.take_part(&stream, Some("x"), None).is_err());
     assert!(private.gate.take_part(&stream, None, None).is_err());
 }
+
+#[tokio::test]
+async fn a_session_goes_on_without_a_token_and_spends_none() {
+    let (private, _feed) = Private::live().await;
+    let mut claims = private.claims();
+    claims["aws:single-use-uuid"] = UUID.into();
+    claims["aws:maximum-resolution"] = "FULL_HD".into();
+    claims["aws:viewer-id"] = "somebody".into();
+    let folder = private.folder(&claims, &[]).await;
+    let session = folder.strip_prefix("/media/v/").and_then(|rest| rest.split('/').next()).expect("a session");
+    assert_eq!(private.refusal(&claims).await, "playback_auth_error", "the token is spent");
+    let master = Site::master(&private.site.private);
+    let token = private.signer.sign(&claims);
+    for query in [format!("session={session}"), format!("token={token}&session={session}")] {
+        let response = private.site.get(&format!("{master}?{query}")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert!(text(response).await.contains(&format!("{folder}media.m3u8")), "the same session");
+    }
+    // A session that is not good is as none: the token decides.
+    let mut fresh = private.claims();
+    fresh["aws:single-use-uuid"] = "1e0b4a9c-6d8f-4a49-9f1e-0123456789ab".into();
+    let fresh = private.signer.sign(&fresh);
+    let made_up = format!("{master}?session=made-up&token={fresh}");
+    assert_eq!(private.status(&made_up, &[]).await, StatusCode::OK);
+    assert_eq!(private.status(&made_up, &[]).await, StatusCode::FORBIDDEN);
+    assert_eq!(private.status(&format!("{master}?session=made-up"), &[]).await, StatusCode::FORBIDDEN);
+    // What ends a session ends this too.
+    private.gate.revoke([Revocation {
+        channel_arn: private.site.private.arn.clone(),
+        viewer_id: "somebody".into(),
+        versions_up_to: 0,
+    }]);
+    assert_eq!(private.status(&format!("{master}?session={session}"), &[]).await, StatusCode::FORBIDDEN);
+}

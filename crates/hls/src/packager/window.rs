@@ -7,7 +7,7 @@ use bytes::Bytes;
 use headwater_media::scte35::SpliceEdge;
 use headwater_media::{WallTime, fmp4};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 #[derive(Debug)]
 pub(crate) struct Window {
@@ -215,6 +215,7 @@ impl Window {
             frame_rate_millis: self.init_tracks.video.as_ref().and(self.targets.frame_rate_millis),
             bandwidth: self.announced_bandwidth.max(self.peak_bandwidth).max(1),
             siblings: Arc::clone(&self.siblings),
+            published_at: OnceLock::new(),
             average_bandwidth: bits_per_second(bytes, duration).max(1),
         })
     }

@@ -75,6 +75,7 @@ impl Session {
     pub(super) fn publish_source(&mut self) -> Published {
         let Some(snapshot) = self.packager.poll_snapshot() else { return Published::Nothing };
         self.shared.totals.parts.increment();
+        snapshot.note_published(std::time::Instant::now());
         let first = self.progress.with(|stage| match &stage.live {
             Some(live) => {
                 live.snapshots.send_replace(snapshot);
