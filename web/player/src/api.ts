@@ -171,6 +171,11 @@ export interface PlayerConfig {
    * after an end it waits for the next broadcast. Without it, both are reported as IVS does: `ERROR` with 404, `ENDED`.
    */
   readonly watch?: boolean;
+  /**
+   * Headwater's own: whether the player tells the server how playback fares (latency, stalls, bitrate, dropped pictures, the time to the
+   * first picture), by a POST of some 100 bytes every ten seconds. Numbers only. On unless `false`.
+   */
+  readonly beacon?: boolean;
 }
 
 export interface LoadConfig {

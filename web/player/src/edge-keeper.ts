@@ -44,6 +44,11 @@ export class EdgeKeeper {
     this.#initialBuffer = seconds;
   }
 
+  /** Nobody wound back: the distance to the edge is not the viewer's wish. */
+  get follows(): boolean {
+    return this.#follows;
+  }
+
   restart(): void {
     this.#hold.reset();
     this.#follows = true;

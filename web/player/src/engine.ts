@@ -22,8 +22,8 @@ export interface LiveEdge {
 
 /** Each engine holds exactly one of these, wired at its making. */
 export interface EngineNews {
-  /** Qualities are known. `session` names the broadcast; it differs when another one is played. */
-  ready(session: string): void;
+  /** Qualities are known. `session` names the broadcast; it differs when another one is played. The addresses are those of its variants. */
+  ready(session: string, addresses: readonly string[]): void;
   quality(quality: Quality): void;
   cue(cue: TimedCue): void;
   /** The playlist is finished: what is buffered is the rest. */

@@ -32,7 +32,8 @@ export class HlsEngine implements Engine {
     const hls = this.#hls;
     hls.on(Events.MANIFEST_PARSED, (_, data) => {
       this.#applyLimit();
-      news.ready(sessionOf(data.levels.map((level) => level.uri)));
+      const addresses = data.levels.map((level) => level.uri);
+      news.ready(sessionOf(addresses), addresses);
     });
     hls.on(Events.LEVEL_SWITCHED, (_, data) => {
       const level = hls.levels[data.level];

@@ -40,10 +40,31 @@ function makeEngine(video: HTMLVideoElement, options: EngineOptions, news: Engin
   return HlsEngine.supported() ? new HlsEngine(video, options, news) : new NativeEngine(video, options, news);
 }
 
+/** Without cookies. What may be the page's last word goes the way that outlives the page. A text needs no preflight. */
+function send(address: string, text: string, when: "playing" | "leaving"): void {
+  if (when === "leaving" && navigator.sendBeacon?.(address, text)) return;
+  fetch(address, { method: "POST", body: text, credentials: "omit", keepalive: true }).catch(() => {
+    // Telling is never worth a retry.
+  });
+}
+
 const parts: Parts = {
   makeEngine,
   makeVideo: () => document.createElement("video"),
   probe,
+  send,
+  leaving: (run) => {
+    const hidden = (): void => {
+      if (document.visibilityState === "hidden") run();
+    };
+    window.addEventListener("pagehide", run);
+    // Telephones put pages away without a "pagehide".
+    document.addEventListener("visibilitychange", hidden);
+    return () => {
+      window.removeEventListener("pagehide", run);
+      document.removeEventListener("visibilitychange", hidden);
+    };
+  },
   timers: {
     now: () => Date.now(),
     set: (run, delayMs) => window.setTimeout(run, delayMs),

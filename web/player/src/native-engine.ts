@@ -4,6 +4,7 @@ import { MetadataID3Type, type Quality } from "./api";
 import type { Engine, EngineNews, EngineOptions, LiveEdge } from "./engine";
 import { PAYLOAD_ATTRIBUTE, base64Text } from "./hls-engine";
 import { probe } from "./probe";
+import { viewerOf, withViewer } from "./viewer";
 
 /** What Safari puts into a metadata track: an ID3 frame or an attribute of an EXT-X-DATERANGE. */
 interface DataCue extends TextTrackCue {
@@ -55,8 +56,9 @@ export class NativeEngine implements Engine {
         this.#news.failed({ kind: "network", source: "MasterPlaylist", status: answer.status, message });
         return;
       }
-      this.#video.src = url;
-      this.#news.ready(answer.session);
+      // As the viewer that the first answer named: a token may be for one use.
+      this.#video.src = withViewer(url, viewerOf(answer.addresses));
+      this.#news.ready(answer.session, answer.addresses);
     });
   }
 

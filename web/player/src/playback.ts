@@ -12,6 +12,7 @@ import {
   type PlayerConfig,
   type PlayerError,
 } from "./api";
+import { Beacon } from "./beacon";
 import { CueClock } from "./cue-clock";
 import type { TimedCue } from "./cues";
 import { EdgeKeeper } from "./edge-keeper";
@@ -20,12 +21,17 @@ import type { Engine, EngineNews, EngineOptions, Failure } from "./engine";
 import { QualityLimits } from "./limits";
 import type { Probe } from "./probe";
 import { Recovery, type Timers } from "./recovery";
+import { beaconAddress, viewerOf, withViewer } from "./viewer";
 
 /** What a player is made of; tests hand in their own. */
 export interface Parts {
   readonly makeEngine: (video: HTMLVideoElement, options: EngineOptions, news: EngineNews) => Engine;
   readonly makeVideo: () => HTMLVideoElement;
   readonly probe: (url: string, credentials: RequestCredentials) => Promise<Probe>;
+  /** Sends a beacon and does not wait for the answer. */
+  readonly send: (address: string, text: string, when: "playing" | "leaving") => void;
+  /** Calls when the page is put away or left; returns the way to stop. */
+  readonly leaving: (run: () => void) => () => void;
   readonly timers: Timers;
   readonly random: () => number;
   readonly version: string;
@@ -59,8 +65,13 @@ export class Playback {
   readonly #tell: Tell;
   readonly #recovery: Recovery;
   readonly #cues: CueClock;
+  /** Undefined when the page turned it off. */
+  readonly #beacon: Beacon | undefined;
+  readonly #stay: () => void;
   #engine: Engine | undefined;
   #url: string | undefined;
+  /** The viewer session, as the server named it last. */
+  #viewer: string | undefined;
   #state: PlayerState = PlayerState.IDLE;
   #phase: Phase = Phase.OFFLINE;
   #ready = false;
@@ -90,10 +101,12 @@ export class Playback {
       position: () => (this.#state === PlayerState.PLAYING ? this.#video.currentTime : undefined),
       rate: () => this.#video.playbackRate,
     });
+    this.#beacon = config.beacon === false ? undefined : this.#measuring();
+    this.#stay = parts.leaving(() => this.#beacon?.leaves());
     this.#recovery = new Recovery(
       config.watch ?? false,
       {
-        probe: () => this.#parts.probe(this.#url ?? "", this.settings.credentials),
+        probe: () => this.#probe(),
         resume: () => this.#engine?.resume(),
         recoverMedia: () => {
           this.#engine?.recoverMedia();
@@ -144,6 +157,10 @@ export class Playback {
     return this.#session;
   }
 
+  get viewer(): string | undefined {
+    return this.#viewer;
+  }
+
   load(url: string): void {
     if (this.#deleted) return;
     this.#recovery.begin();
@@ -156,6 +173,8 @@ export class Playback {
       this.#fail({ source: "Source", type: ErrorType.INVALID_PARAMETER, code: 0, message });
       return;
     }
+    // The same address is the same viewer, who may come back; another token is for somebody else.
+    if (absolute !== this.#url) this.#viewer = undefined;
     this.#url = absolute;
     if (this.settings.autoplay) this.#wantsPlay = true;
     this.#loadEngine();
@@ -169,12 +188,15 @@ export class Playback {
   play(): void {
     if (this.#deleted) return;
     this.#wantsPlay = true;
+    if (this.#url !== undefined && !this.#everPlayed) this.#beacon?.wished();
     if (this.#ready) this.#start();
   }
 
   pause(): void {
     if (this.#deleted) return;
     this.#wantsPlay = false;
+    this.#beacon?.unwished();
+    this.#beacon?.rests();
     this.#video.pause();
     this.#recovery.relaxed();
   }
@@ -204,6 +226,8 @@ export class Playback {
 
   delete(): void {
     this.#deleted = true;
+    this.#beacon?.stop();
+    this.#stay();
     this.#recovery.stop();
     this.#stopTicking();
     this.element.release();
@@ -247,7 +271,7 @@ export class Playback {
         this.#video,
         { lowLatency: this.settings.lowLatency, credentials: this.settings.credentials },
         {
-          ready: (session) => current() && this.#becameReady(session),
+          ready: (session, addresses) => current() && this.#becameReady(session, addresses),
           quality: (quality) => current() && this.#emit(PlayerEventType.QUALITY_CHANGED, quality),
           cue: (cue) => current() && this.#cues.add(cue),
           finished: () => current() && this.#finished(),
@@ -262,11 +286,43 @@ export class Playback {
     }
     this.#engine = engine;
     this.limit();
-    engine.load(this.#url);
+    if (this.#wantsPlay && !this.#everPlayed) this.#beacon?.wished();
+    engine.load(withViewer(this.#url, this.#viewer));
     this.#tickOften();
   }
 
-  #becameReady(session: string): void {
+  #probe(): Promise<Probe> {
+    const url = this.#url ?? "";
+    return this.#parts.probe(withViewer(url, this.#viewer), this.settings.credentials).then((answer) => {
+      // The answer may have spent a token: whatever is loaded next goes on as this viewer.
+      if (url === this.#url) this.#viewer = viewerOf(answer.addresses) ?? this.#viewer;
+      return answer;
+    });
+  }
+
+  #measuring(): Beacon {
+    const { timers, random, send } = this.#parts;
+    return new Beacon({
+      timers,
+      random,
+      send,
+      sample: () => {
+        // Of pictures that were wound back, the distance is no latency.
+        const moves = this.#state === PlayerState.PLAYING && this.edge.follows && (this.#engine?.live() ?? false);
+        const quality = this.#video.getVideoPlaybackQuality?.();
+        return {
+          playheadMs: moves ? this.#engine?.syncTimeMs() : undefined,
+          latencyMs: moves ? this.latency() * 1000 : undefined,
+          bitrate: this.#engine?.current()?.bitrate || undefined,
+          dropped: quality?.droppedVideoFrames ?? 0,
+        };
+      },
+    });
+  }
+
+  #becameReady(session: string, addresses: readonly string[]): void {
+    this.#viewer = viewerOf(addresses) ?? this.#viewer;
+    this.#beacon?.ready(beaconAddress(addresses));
     this.#recovery.ready(session);
     if (this.#ready) return;
     this.#ready = true;
@@ -294,12 +350,16 @@ export class Playback {
 
   /** Not playing, and nothing to play. */
   #rest(state: PlayerState, phase: Phase): void {
+    this.#beacon?.unwished();
+    this.#beacon?.rests();
     this.#setState(state);
     this.#setPhase(phase);
   }
 
   #fail(error: PlayerError): void {
     this.#recovery.stop();
+    this.#beacon?.unwished();
+    this.#beacon?.rests();
     this.#engine?.destroy();
     this.#engine = undefined;
     this.#ready = false;
@@ -351,6 +411,7 @@ export class Playback {
     this.#everPlayed = true;
     this.#recovery.progressed();
     this.#setState(PlayerState.PLAYING);
+    this.#beacon?.moves();
     this.#setPhase(Phase.LIVE);
     if (rebuffered && this.settings.rebufferToLive) this.seekToLive();
   }
@@ -361,6 +422,7 @@ export class Playback {
     this.#setState(PlayerState.BUFFERING);
     if (wasPlaying && !this.#video.seeking) {
       this.edge.stalled();
+      this.#beacon?.stalled();
       this.#emit(PlayerEventType.REBUFFERING, undefined);
     }
     this.#recovery.stalled(() => this.#stuck());
@@ -371,6 +433,7 @@ export class Playback {
     if (!this.#ready || this.#video.ended || this.#state === PlayerState.ENDED) return;
     if (this.#engine && this.#video.readyState === 0) return;
     this.#wantsPlay = false;
+    this.#beacon?.rests();
     this.#recovery.relaxed();
     this.#setState(PlayerState.IDLE);
   }

@@ -227,6 +227,14 @@ export class MediaPlayer {
     return this.#playback.session;
   }
 
+  /**
+   * Headwater's own: the viewer session as the server named it, from READY on. Whoever has it may watch this broadcast: it belongs into
+   * `?session=` of what goes on around a private stream, and into no log.
+   */
+  getViewerSession(): string | undefined {
+    return this.#playback.viewer;
+  }
+
   getChannelMetadata(): string[] {
     return [];
   }

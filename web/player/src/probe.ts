@@ -5,6 +5,8 @@ export interface Probe {
   readonly status: number;
   /** Names the broadcast by its variants' paths: they hold the stream session's epoch. Empty unless the status is 200. */
   readonly session: string;
+  /** The variants' addresses: they name the viewer too. */
+  readonly addresses: readonly string[];
 }
 
 /** No answer for this long counts as none: the playlist is small and never held back by the server. */
@@ -15,11 +17,12 @@ export async function probe(url: string, credentials: RequestCredentials, fetchF
     const answer = await fetchFrom(url, { cache: "no-store", credentials, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
     if (!answer.ok) {
       await answer.body?.cancel();
-      return { status: answer.status, session: "" };
+      return { status: answer.status, session: "", addresses: [] };
     }
-    return { status: answer.status, session: sessionOf(variants(await answer.text(), answer.url || url)) };
+    const addresses = variants(await answer.text(), answer.url || url);
+    return { status: answer.status, session: sessionOf(addresses), addresses };
   } catch {
-    return { status: 0, session: "" };
+    return { status: 0, session: "", addresses: [] };
   }
 }
 

@@ -129,7 +129,7 @@ export class Recovery {
     if (this.#waiting === "network" || this.#waiting === "broadcast") return;
     // A master's status is the answer to the question that a probe would ask.
     if (failure.source === "MasterPlaylist" && failure.status !== 0) {
-      return this.#answered({ status: failure.status, session: "" });
+      return this.#answered({ status: failure.status, session: "", addresses: [] });
     }
     if (failure.status === 0) this.#actions.unreachable();
     if (this.#timers.now() - this.#resumedAt > RESUME_LASTED_MS) {

@@ -20,6 +20,7 @@ export class FakeVideo extends EventTarget {
   clientWidth = 1280;
   clientHeight = 720;
   ranges: [number, number][] = [];
+  dropped = 0;
   /** What `play()` answers. */
   refusal: "nothing" | "with sound" | "always" = "nothing";
 
@@ -34,6 +35,10 @@ export class FakeVideo extends EventTarget {
     }
     this.paused = false;
     return Promise.resolve();
+  }
+
+  getVideoPlaybackQuality(): { droppedVideoFrames: number } {
+    return { droppedVideoFrames: this.dropped };
   }
 
   pause(): void {
@@ -113,6 +118,9 @@ export class FakeEngine implements Engine {
 
 export const URL_MASTER = "http://web.test/api/video/v1/us-east-1.0.channel.c.m3u8";
 
+/** Of a private channel's only variant. */
+export const addresses = (session: string, viewer = "viewer"): string[] => [`http://web.test/media/v/${viewer}/${session}/source/media.m3u8`];
+
 /** A player with everything fake, and a diary of what its listeners heard. */
 export class Bench {
   readonly video = new FakeVideo();
@@ -120,8 +128,13 @@ export class Bench {
   readonly heard: string[] = [];
   readonly player: MediaPlayer;
   /** What the server answers to a probe. */
-  server: Probe = { status: 200, session: "one" };
-  probes = 0;
+  server: Probe = { status: 200, session: "one", addresses: addresses("one") };
+  /** Addresses that were asked. */
+  readonly probed: string[] = [];
+  /** Beacons: address and text. */
+  readonly told: [string, string, string][] = [];
+  /** The page is put away. */
+  leave: () => void = () => {};
 
   constructor(config: PlayerConfig = {}) {
     const parts: Parts = {
@@ -131,9 +144,16 @@ export class Bench {
         return engine;
       },
       makeVideo: () => this.video as unknown as HTMLVideoElement,
-      probe: () => {
-        this.probes += 1;
+      probe: (url) => {
+        this.probed.push(url);
         return Promise.resolve(this.server);
+      },
+      send: (address, text, when) => void this.told.push([address, text, when]),
+      leaving: (run) => {
+        this.leave = run;
+        return () => {
+          this.leave = () => {};
+        };
       },
       timers: {
         now: () => Date.now(),
@@ -144,6 +164,10 @@ export class Bench {
       version: "1.2.3",
     };
     this.player = new MediaPlayer(config, parts);
+  }
+
+  get probes(): number {
+    return this.probed.length;
   }
 
   listen(...names: Parameters<MediaPlayer["addEventListener"]>[0][]): this {
@@ -168,7 +192,7 @@ export class Bench {
   }
 
   moves(session = "one"): void {
-    this.engine.news.ready(session);
+    this.engine.news.ready(session, addresses(session));
     this.video.readyState = 4;
     this.video.tell("playing");
   }

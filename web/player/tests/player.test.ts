@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ErrorType, HeadwaterEventType, PlayerEventType, PlayerState } from "../src/api";
 import * as sdk from "../src/index";
-import { Bench, URL_MASTER } from "./fakes";
+import { Bench, URL_MASTER, addresses } from "./fakes";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -109,10 +109,10 @@ describe("watching", () => {
     const bench = new Bench({ watch: true }).listen(HeadwaterEventType.PHASE_CHANGED);
     bench.player.play();
     bench.player.load(URL_MASTER);
-    bench.server = { status: 404, session: "" };
+    bench.server = { status: 404, session: "", addresses: [] };
     bench.engine.news.failed({ kind: "network", source: "MasterPlaylist", status: 404, message: "" });
     await pass(12_000);
-    bench.server = { status: 200, session: "one" };
+    bench.server = { status: 200, session: "one", addresses: addresses("one") };
     await pass(5000);
     bench.moves("one");
     bench.waits();
@@ -121,7 +121,7 @@ describe("watching", () => {
     bench.video.ended = true;
     bench.video.tell("ended");
     bench.video.ended = false;
-    bench.server = { status: 200, session: "two" };
+    bench.server = { status: 200, session: "two", addresses: addresses("two") };
     await pass(5000);
     bench.moves("two");
     expect(bench.heard.map((line) => line.split(" ")[1])).toEqual([
@@ -185,7 +185,7 @@ describe("sound and autoplay", () => {
     bench.video.refusal = "with sound";
     bench.player.play();
     bench.player.load(URL_MASTER);
-    bench.engine.news.ready("one");
+    bench.engine.news.ready("one", addresses("one"));
     await pass(0);
     expect(bench.heard).toEqual(["PlayerMutedChanged", "PlayerAudioBlocked"]);
     expect(bench.player.isMuted()).toBe(true);
@@ -197,7 +197,7 @@ describe("sound and autoplay", () => {
     bench.video.refusal = "always";
     bench.player.play();
     bench.player.load(URL_MASTER);
-    bench.engine.news.ready("one");
+    bench.engine.news.ready("one", addresses("one"));
     await pass(0);
     expect(bench.heard).toEqual(["PlayerPlaybackBlocked"]);
     expect(bench.player.isPaused()).toBe(true);
@@ -207,7 +207,7 @@ describe("sound and autoplay", () => {
     const bench = new Bench();
     bench.player.setAutoplay(true);
     bench.player.load(URL_MASTER);
-    bench.engine.news.ready("one");
+    bench.engine.news.ready("one", addresses("one"));
     expect(bench.video.paused).toBe(false);
   });
 
@@ -350,7 +350,7 @@ test("news of a replaced engine is ignored", () => {
   const [first] = bench.engines;
   bench.player.load(URL_MASTER);
   bench.listen(...STATES, PlayerEventType.ERROR);
-  first!.news.ready("one");
+  first!.news.ready("one", addresses("one"));
   first!.news.failed({ kind: "unsupported", source: "Source", status: 0, message: "" });
   expect(bench.heard).toEqual([]);
 });
@@ -381,4 +381,49 @@ test("after delete nothing is heard, nothing runs and calls do nothing", async (
   expect(bench.heard).toEqual([]);
   expect(bench.engines).toHaveLength(1);
   expect(bench.engine.calls.filter((call) => call === "destroy")).toHaveLength(1);
+});
+
+describe("a token for one use", () => {
+  const URL_PRIVATE = `${URL_MASTER}?token=a.b.c`;
+  const named = `${URL_PRIVATE}&session=viewer`;
+
+  test("is spent by the first playlist alone: probes and reloads go on as the viewer that it named", async () => {
+    const bench = new Bench({ watch: true });
+    bench.player.play();
+    bench.player.load(URL_PRIVATE);
+    bench.moves();
+    expect(bench.player.getViewerSession()).toBe("viewer");
+    bench.engine.news.failed({ kind: "media", source: "Decoder", status: 0, message: "" });
+    bench.engine.news.failed({ kind: "network", source: "Segment", status: 0, message: "" });
+    await pass(1000);
+    expect(bench.probed).toEqual([named]);
+    bench.server = { status: 200, session: "two", addresses: addresses("two", "next") };
+    bench.engine.news.failed({ kind: "network", source: "Segment", status: 404, message: "" });
+    await pass(2000);
+    expect(bench.probed.at(-1)).toBe(named);
+    // The probe may have spent another use; what it named is loaded.
+    expect(bench.engine.calls[0]).toBe(`load ${URL_PRIVATE}&session=next`);
+  });
+
+  test("and the same address, asked for by a person again, is the same viewer; another is another", () => {
+    const bench = new Bench().playing();
+    bench.player.load(URL_MASTER);
+    expect(bench.engine.calls[0]).toBe(`load ${URL_MASTER}?session=viewer`);
+    bench.player.load(URL_PRIVATE);
+    expect(bench.engine.calls[0]).toBe(`load ${URL_PRIVATE}`);
+    expect(bench.player.getViewerSession()).toBeUndefined();
+  });
+
+  test("a broadcast that is found by a probe is loaded as the viewer that the probe became", async () => {
+    const bench = new Bench({ watch: true });
+    bench.player.play();
+    bench.player.load(URL_PRIVATE);
+    bench.server = { status: 404, session: "", addresses: [] };
+    bench.engine.news.failed({ kind: "network", source: "MasterPlaylist", status: 404, message: "" });
+    await pass(6000);
+    expect(bench.probed.every((url) => url === URL_PRIVATE)).toBe(true);
+    bench.server = { status: 200, session: "one", addresses: addresses("one") };
+    await pass(6000);
+    expect(bench.engine.calls).toEqual([`load ${named}`]);
+  });
 });

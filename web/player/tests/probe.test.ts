@@ -34,7 +34,8 @@ test("a probe tells status and session, and silence as 0", async () => {
   expect(await probe("http://h/x.m3u8", "same-origin", answers(new Response(MASTER)))).toEqual({
     status: 200,
     session: "/media/abc/low/media.m3u8 /media/abc/source/media.m3u8",
+    addresses: ["http://h/media/abc/source/media.m3u8?t=1", "http://h/media/abc/low/media.m3u8"],
   });
-  expect(await probe("http://h/x", "omit", answers(new Response("", { status: 404 })))).toEqual({ status: 404, session: "" });
-  expect(await probe("http://h/x", "omit", () => Promise.reject(new TypeError("refused")))).toEqual({ status: 0, session: "" });
+  expect(await probe("http://h/x", "omit", answers(new Response("", { status: 404 })))).toEqual({ status: 404, session: "", addresses: [] });
+  expect(await probe("http://h/x", "omit", () => Promise.reject(new TypeError("refused")))).toEqual({ status: 0, session: "", addresses: [] });
 });

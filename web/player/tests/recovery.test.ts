@@ -4,6 +4,7 @@ import { Backoff } from "../src/backoff";
 import type { Failure } from "../src/engine";
 import type { Probe } from "../src/probe";
 import { Recovery } from "../src/recovery";
+import { addresses } from "./fakes";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -15,7 +16,7 @@ const master = (status: number): Failure => ({ kind: "network", source: "MasterP
 function bench(watch: boolean): { recovery: Recovery; did: string[]; errors: PlayerError[]; server: { answer: Probe; asked: number } } {
   const did: string[] = [];
   const errors: PlayerError[] = [];
-  const server = { answer: { status: 200, session: "one" } as Probe, asked: 0 };
+  const server = { answer: { status: 200, session: "one", addresses: addresses("one") } as Probe, asked: 0 };
   const recovery = new Recovery(
     watch,
     {
@@ -67,11 +68,11 @@ test("a restarted server has another session: the player loads anew", async () =
   const { recovery, did, server } = bench(false);
   recovery.ready("one");
   recovery.progressed();
-  server.answer = { status: 0, session: "" };
+  server.answer = { status: 0, session: "", addresses: [] };
   recovery.failed(lost);
   await pass(5000);
   expect(did).not.toContain("reload");
-  server.answer = { status: 200, session: "two" };
+  server.answer = { status: 200, session: "two", addresses: addresses("two") };
   await pass(10_000);
   expect(did.at(-1)).toBe("reload");
   expect(did.filter((what) => what === "reload")).toHaveLength(1);
@@ -80,7 +81,7 @@ test("a restarted server has another session: the player loads anew", async () =
 test("while the server is away, attempts grow apart and stay below the cap", async () => {
   const { recovery, server } = bench(true);
   recovery.ready("one");
-  server.answer = { status: 0, session: "" };
+  server.answer = { status: 0, session: "", addresses: [] };
   recovery.failed(lost);
   await pass(60_000);
   // 0.5 + 1 + 2 + 4 + 8 + 8 … seconds.
@@ -137,7 +138,7 @@ describe("as IVS' player", () => {
     const { recovery, did, server } = bench(false);
     recovery.ready("one");
     recovery.progressed();
-    server.answer = { status: 404, session: "" };
+    server.answer = { status: 404, session: "", addresses: [] };
     recovery.failed({ ...lost, status: 404 });
     await pass(60_000);
     expect(did).toEqual(["over"]);
@@ -147,7 +148,7 @@ describe("as IVS' player", () => {
   test("a server that stays away is given up after a minute", async () => {
     const { recovery, errors, server } = bench(false);
     recovery.ready("one");
-    server.answer = { status: 0, session: "" };
+    server.answer = { status: 0, session: "", addresses: [] };
     recovery.failed(lost);
     await pass(59_000);
     expect(errors).toEqual([]);
@@ -172,13 +173,13 @@ describe("as IVS' player", () => {
 describe("watching", () => {
   test("an offline channel is asked again until it is there", async () => {
     const { recovery, did, server } = bench(true);
-    server.answer = { status: 404, session: "" };
+    server.answer = { status: 404, session: "", addresses: [] };
     recovery.failed(master(404));
     await pass(30_000);
     expect(did).toEqual(["offline"]);
     expect(server.asked).toBeGreaterThanOrEqual(6);
     expect(server.asked).toBeLessThanOrEqual(9);
-    server.answer = { status: 200, session: "one" };
+    server.answer = { status: 200, session: "one", addresses: addresses("one") };
     await pass(5000);
     expect(did).toEqual(["offline", "reload"]);
   });
@@ -190,10 +191,10 @@ describe("watching", () => {
     recovery.ended();
     await pass(20_000);
     expect(did).toEqual(["over"]);
-    server.answer = { status: 404, session: "" };
+    server.answer = { status: 404, session: "", addresses: [] };
     await pass(20_000);
     expect(did).toEqual(["over"]);
-    server.answer = { status: 200, session: "two" };
+    server.answer = { status: 200, session: "two", addresses: addresses("two") };
     await pass(5000);
     expect(did).toEqual(["over", "reload"]);
   });
@@ -202,7 +203,7 @@ describe("watching", () => {
     const { recovery, did, server } = bench(true);
     recovery.ready("one");
     recovery.progressed();
-    server.answer = { status: 404, session: "" };
+    server.answer = { status: 404, session: "", addresses: [] };
     recovery.failed({ ...lost, status: 404 });
     await pass(600);
     expect(did).toEqual(["over"]);
@@ -241,7 +242,7 @@ describe("a stall", () => {
     const { recovery, did, server } = bench(false);
     recovery.ready("one");
     recovery.progressed();
-    server.answer = { status: 200, session: "two" };
+    server.answer = { status: 200, session: "two", addresses: addresses("two") };
     recovery.stalled(() => false);
     await pass(3100);
     expect(did).toEqual(["reload"]);

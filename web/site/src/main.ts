@@ -2,6 +2,7 @@
 
 import { HeadwaterEventType, Phase, PlayerEventType, PlayerState, create, isPlayerSupported } from "../../player/src/index";
 import type { MediaPlayer, PlayerError } from "../../player/src/index";
+import { Admission, withoutToken } from "./admission";
 import { Asking } from "./asking";
 import { parseConfig, type SiteConfig } from "./config";
 import { Controls } from "./controls";
@@ -9,7 +10,7 @@ import { Memory } from "./memory";
 import { byId, say } from "./page";
 import { PollView } from "./poll-view";
 import { parseCue } from "./question";
-import { deliver, hear } from "./wire";
+import { browserWires, deliver, hear, type Hearing, type Wires } from "./wire";
 import { words } from "./words";
 
 /** How often a question is looked for whose cue did not come. */
@@ -48,10 +49,11 @@ async function configuration(): Promise<SiteConfig> {
 }
 
 function questions(player: MediaPlayer, config: SiteConfig): void {
+  const wires: Wires = { ...browserWires, session: () => player.getViewerSession() };
   const view = new PollView((choice) => asking.answer(choice), announce);
   const asking = new Asking({
     memory: new Memory(),
-    deliver: (answer) => deliver(config.interactUrl, answer),
+    deliver: (answer) => deliver(config.interactUrl, answer, wires),
     playheadMs: () => (player.getPhase() === Phase.LIVE ? player.getSyncTime() : 0),
     show: (shown) => view.show(shown),
     later: (run, delayMs) => window.setTimeout(run, delayMs),
@@ -60,9 +62,12 @@ function questions(player: MediaPlayer, config: SiteConfig): void {
     const question = parseCue(cue.text);
     if (question) asking.cue(question, cue.startTime);
   });
-  hear(config.interactUrl, config.channelId, {
-    poll: (poll) => asking.heard(poll),
-    tally: (tally) => asking.tally(tally),
+  const hearing: Hearing = { poll: (poll) => asking.heard(poll), tally: (tally) => asking.tally(tally) };
+  // A private channel's questions are for its viewers; nobody is one before the player is let in.
+  let hears = false;
+  player.addEventListener(PlayerState.READY, () => {
+    if (!hears) hear(config.interactUrl, config.channelId, hearing, wires);
+    hears = true;
   });
   window.setInterval(() => asking.check(), CHECK_MS);
 }
@@ -76,7 +81,11 @@ async function main(): Promise<void> {
     tell(Phase.FAILED, { source: "Source", type: "ErrorNotSupported", code: 0, message: "" });
     return;
   }
+  const page = new URL(location.href);
+  const admission = new Admission(page, config.playbackUrl, config.channelId);
+  if (page.searchParams.has("token")) history.replaceState(null, "", withoutToken(page));
   const player = create({ watch: true });
+  player.addEventListener(PlayerState.READY, () => admission.became(player.getViewerSession()));
   player.attachHTMLVideoElement(byId("video", HTMLVideoElement));
   let failure: PlayerError | undefined;
   player.addEventListener(PlayerEventType.ERROR, (error) => {
@@ -90,7 +99,7 @@ async function main(): Promise<void> {
   const start = (): void => {
     failure = undefined;
     player.play();
-    player.load(config.playbackUrl);
+    player.load(admission.url());
   };
   // Muted, so that browsers let it begin by itself; the sound is one press away.
   player.setMuted(true);

@@ -13,6 +13,14 @@ export interface Wires {
   readonly fetch: typeof fetch;
   readonly wait: (delayMs: number) => Promise<void>;
   readonly random: () => number;
+  /** The viewer session, which a private channel wants to see. */
+  readonly session?: () => string | undefined;
+}
+
+/** With the viewer session that is good now. */
+function admitted(address: string, { session }: Wires): string {
+  const viewer = session?.();
+  return viewer === undefined ? address : `${address}?session=${encodeURIComponent(viewer)}`;
 }
 
 export const browserWires: Wires = {
@@ -30,7 +38,7 @@ export function hear(interactUrl: string, channelId: string, hearing: Hearing, w
   let stopped = false;
   const open = (): void => {
     if (stopped) return;
-    source = wires.events(address);
+    source = wires.events(admitted(address, wires));
     source.addEventListener("open", () => backoff.reset());
     source.addEventListener("poll", (event) => {
       const poll = parsePoll(parsed(event));
@@ -87,7 +95,7 @@ export async function deliver(interactUrl: string, answer: AnswerToSend, wires: 
   });
   for (;;) {
     try {
-      const reply = await wires.fetch(address, { method: "POST", headers: { "content-type": "application/json" }, body });
+      const reply = await wires.fetch(admitted(address, wires), { method: "POST", headers: { "content-type": "application/json" }, body });
       if (reply.ok) {
         const value: unknown = await reply.json();
         const tally = parseTally(value);

@@ -123,3 +123,19 @@ test("after stopping nothing is opened", async () => {
   await Promise.resolve();
   expect(w.sources).toHaveLength(1);
 });
+
+test("what goes on around a private stream is asked for with the viewer session that is good at that moment", async () => {
+  let viewer: string | undefined = "v-1";
+  const w = { ...wires(new TypeError("refused"), json(200, { choice: 1, counted: true, tally: [0, 1], total: 1 })), session: () => viewer };
+  const stop = hear("http://w/interact/v1", "c", { poll: () => {}, tally: () => {} }, w);
+  expect(w.sources[0]!.url).toBe("http://w/interact/v1/channels/c/events?session=v-1");
+  viewer = "v 2";
+  w.sources[0]!.readyState = w.sources[0]!.CLOSED;
+  w.sources[0]!.dispatchEvent(new Event("error"));
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(w.sources[1]!.url).toBe("http://w/interact/v1/channels/c/events?session=v%202");
+  stop();
+  await deliver("http://w/interact/v1", answer, w);
+  expect(w.requests.map((request) => request.url)).toEqual(Array(2).fill("http://w/interact/v1/polls/st-1%3A7/answers?session=v%202"));
+});
