@@ -1,5 +1,14 @@
 //! CloudWatch: `monitoring` 2010-08-01, in the three protocols that its clients speak: CBOR, JSON 1.0 and query.
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | `data` | GetMetricData |
+//! | `math` | the text of an expression, read |
+//! | `evaluate` | what an expression is |
 
+mod data;
+mod evaluate;
+mod math;
 #[cfg(test)]
 mod tests;
 
@@ -7,7 +16,7 @@ use crate::{Access, Call, Gateway, Input, Reply, ServiceError};
 use ::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use headwater_control::metrics::{Filter, MetricId, Period, Point, Statistic, Summary};
+use headwater_control::metrics::{Filter, MetricId, Period, Statistic, Summary};
 use headwater_control::{Control, Error};
 use headwater_model::{Realm, Timestamp};
 use serde_json::{Map, Value, json};
@@ -15,12 +24,6 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Metrics in one `GetMetricData` (its documentation).
-const QUERIES_MAX: usize = 500;
-/// Characters of a query's id (model).
-const QUERY_ID_LENGTH_MAX: usize = 255;
-/// Points in one answer of `GetMetricData`.
-const DATAPOINTS_MAX: usize = 100_800;
 /// Points in one answer of `GetMetricStatistics`.
 const STATISTICS_POINTS_MAX: i64 = 1_440;
 /// Metrics in a page of `ListMetrics`.
@@ -42,7 +45,7 @@ pub(crate) fn access(_realm: &Realm, operation: &str, _input: &Input) -> Option<
 pub async fn call(gateway: &Gateway, call: Call) -> Result<Reply, ServiceError> {
     let control = gateway.control();
     let reply = match call.operation.as_str() {
-        "GetMetricData" => metric_data(control, &call),
+        "GetMetricData" => data::metric_data(control, &call),
         "GetMetricStatistics" => metric_statistics(control, &call),
         "ListMetrics" => list_metrics(control, &call.input),
         "PutMetricData" => put_metric_data(control, &call),
@@ -114,68 +117,6 @@ fn span(input: &Input) -> Result<(i64, i64), ServiceError> {
         return Err(invalid("The parameter StartTime must be less than the parameter EndTime."));
     }
     Ok((start, end))
-}
-
-fn metric_data(control: &Control, call: &Call) -> Result<Reply, ServiceError> {
-    let input = &call.input;
-    let queries = input.structures("MetricDataQueries")?;
-    if queries.is_empty() || queries.len() > QUERIES_MAX {
-        return Err(invalid(format!("MetricDataQueries must have 1 to {QUERIES_MAX} members")));
-    }
-    let (start, end) = span(input)?;
-    let ascending = match input.text("ScanBy")? {
-        None | Some("TimestampDescending") => false,
-        Some("TimestampAscending") => true,
-        Some(_) => return Err(invalid("ScanBy must be TimestampDescending or TimestampAscending")),
-    };
-    let limit = input.integer("MaxDatapoints")?.and_then(|limit| usize::try_from(limit).ok());
-    let mut left = limit.unwrap_or(DATAPOINTS_MAX).min(DATAPOINTS_MAX);
-    let mut results = Vec::new();
-    for query in &queries {
-        if query.boolean("ReturnData")? == Some(false) {
-            continue;
-        }
-        results.push(metric_data_result(control, call, query, (start, end), ascending, &mut left)?);
-    }
-    Ok(Reply::Members(json!({ "MetricDataResults": results, "Messages": [] })))
-}
-
-fn metric_data_result(
-    control: &Control,
-    call: &Call,
-    query: &Input,
-    (start, end): (i64, i64),
-    ascending: bool,
-    left: &mut usize,
-) -> Result<Value, ServiceError> {
-    let id = required(query.text("Id")?, "Id")?;
-    let is_name = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !is_name || !id.starts_with(|first: char| first.is_ascii_lowercase()) || id.len() > QUERY_ID_LENGTH_MAX {
-        return Err(invalid(format!("Id {id:?} is not a small letter and up to 254 letters, digits and _")));
-    }
-    if query.value("Expression").is_some() {
-        return Err(invalid(format!("the query {id} is an expression: there is no metric math here")));
-    }
-    let stat = required(query.structure("MetricStat")?, "MetricStat")?;
-    let metric = metric(&required(stat.structure("Metric")?, "Metric")?)?;
-    let statistic = statistic(required(stat.text("Stat")?, "Stat")?)?;
-    let label = query.text("Label")?.unwrap_or(&metric.name).to_owned();
-    let (points, _) = control.metrics().read(metric, stat.text("Unit")?, start, end, period(&stat)?);
-    let told = |point: &Point| Some((point.start_s, point.statistic(statistic)?));
-    let mut told: Vec<(i64, f64)> = points.iter().filter_map(told).collect();
-    if !ascending {
-        told.reverse();
-    }
-    let status = if told.len() > *left { "PartialData" } else { "Complete" };
-    told.truncate(*left);
-    *left -= told.len();
-    Ok(json!({
-        "Id": id,
-        "Label": label,
-        "Timestamps": told.iter().map(|(second, _)| written(call, *second)).collect::<Vec<_>>(),
-        "Values": told.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
-        "StatusCode": status,
-    }))
 }
 
 fn metric_statistics(control: &Control, call: &Call) -> Result<Reply, ServiceError> {

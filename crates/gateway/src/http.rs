@@ -3,7 +3,7 @@
 use crate::protocol::{failure, stray_failure, success};
 use crate::services::{self, Definition, Protocol};
 use crate::sigv4::SigningKeys;
-use crate::{Access, Call, Input, Requests, ServiceError, authenticate, cbor, native, query, s3};
+use crate::{Access, Call, Input, Requests, ServiceError, authenticate, cbor, compressed, native, query, s3};
 use ::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, REFERER, USER_AGENT};
 use ::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, request};
 use axum::Router;
@@ -309,6 +309,7 @@ async fn take(
     };
     let keys = &gateway.0.signing_keys;
     let (caller, body) = authenticate::key(gateway.control(), keys, definition, target, &body, now).await?;
+    let body = compressed::inflate(definition, &parts.headers, body)?;
     let query: Vec<(String, String)> = form_urlencoded::parse(target.query.as_bytes()).into_owned().collect();
     let (operation, input) = decode(definition, &parts, &query, &body)?;
     let access = services::access(definition, gateway.control().realm(), &operation, &input);

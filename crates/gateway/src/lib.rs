@@ -14,6 +14,7 @@ mod call;
 mod cbor;
 pub mod cloudformation;
 pub mod cloudwatch;
+mod compressed;
 pub mod events;
 mod http;
 pub mod iam;
