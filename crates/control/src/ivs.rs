@@ -13,6 +13,7 @@
 //! | [`slates`] | CreateFailoverSlateConfiguration … DeleteFailoverSlateConfiguration |
 //! | [`revocations`] | StartViewerSessionRevocation, BatchStartViewerSessionRevocation |
 //! | [`rates`] | how often each may be called |
+//! | [`views`] | the event of too many viewers |
 //! | [`tags`] | TagResource and its like |
 //! | [`resource`] | what all of them share; getting and deleting one |
 
@@ -30,6 +31,7 @@ pub mod revocations;
 pub mod slates;
 pub mod streams;
 pub mod tags;
+pub mod views;
 
 pub use keys::resolve_key;
 pub use metadata::MetadataRate;

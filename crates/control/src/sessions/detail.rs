@@ -127,6 +127,16 @@ fn recording_start(session: &StreamSession) -> Option<Told> {
 /// The account-level event of a stream that is refused because there are too many. Of it, and of it alone, no channel is
 /// told.
 pub(crate) fn too_many_broadcasts(limit: u64, at: Timestamp) -> Event {
+    too_many("Concurrent Broadcasts", limit, "active streams", at)
+}
+
+/// The account-level event of a viewer who is sent away because as many watch as may.
+pub(crate) fn too_many_viewers(limit: u64, at: Timestamp) -> Event {
+    too_many("Concurrent Viewers", limit, "viewers", at)
+}
+
+/// One more than the account may have: whoever that is was refused, so it is exceeded by one.
+fn too_many(name: &str, limit: u64, unit: &str, at: Timestamp) -> Event {
     Event {
         id: uuid::Uuid::new_v4().to_string(),
         source: "aws.ivs".into(),
@@ -134,10 +144,10 @@ pub(crate) fn too_many_broadcasts(limit: u64, at: Timestamp) -> Event {
         time: at,
         resources: Vec::new(),
         detail: json!({
-            "limit_name": "Concurrent Broadcasts",
+            "limit_name": name,
             "limit_value": limit,
             "exceeded_by": 1,
-            "limit_unit": "active streams",
+            "limit_unit": unit,
         }),
     }
 }

@@ -234,6 +234,35 @@ async fn one_stream_too_many_is_refused_and_told_once_a_minute() {
 }
 
 #[tokio::test]
+async fn viewers_sent_away_are_told_once_for_all() {
+    let bench = bench().await;
+    let turned_away = tokio::sync::watch::Sender::new(0_u64);
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let telling = views::run(bench.control.clone(), 15_000, turned_away.subscribe(), cancel.clone());
+    let mut logged = bench.control.store().watch(headwater_store::Topic::Events);
+    logged.mark_unchanged();
+    turned_away.send_modify(|count| *count += 1);
+    let telling = tokio::spawn(telling);
+    logged.changed().await.unwrap();
+    for _ in 0..50 {
+        turned_away.send_modify(|count| *count += 1);
+        tokio::task::yield_now().await;
+    }
+    cancel.cancel();
+    telling.await.unwrap();
+    let events = bench.control.store().events(0, 10).await.unwrap();
+    assert_eq!(events.len(), 1);
+    let event = &events[0].1;
+    assert_eq!(
+        (event.source.as_str(), event.detail_type.as_str(), event.resources.len()),
+        ("aws.ivs", "IVS Limit Breach", 0)
+    );
+    let expected = json!({"limit_name": "Concurrent Viewers", "limit_value": 15_000, "exceeded_by": 1,
+        "limit_unit": "viewers"});
+    assert_eq!(event.detail, expected);
+}
+
+#[tokio::test]
 async fn a_recorded_channel_tells_why_it_is_not_recorded() {
     let bench = bench().await;
     make_bucket(&bench.control, "there").await;
