@@ -4,6 +4,7 @@
 //! rest is ignored, and so is what does not parse: a player's telemetry is never a reason to fail. What is told is believed only as far
 //! as it can be true ([`crate::viewers`]).
 
+use headwater_model::Timestamp;
 use http::HeaderMap;
 use std::borrow::Cow;
 
@@ -11,6 +12,11 @@ use std::borrow::Cow;
 pub(crate) const BYTES_MAX: usize = 2048;
 /// Characters of a session's id (CTA-5004: 64).
 const SID_CHARACTERS_MAX: usize = 64;
+/// The picture at the playhead by the server's clock at its arrival (EXT-X-PROGRAM-DATE-TIME), milliseconds of the Unix epoch. Not CMCD's;
+/// names of others have a hyphen.
+const PLAYHEAD: &str = "headwater-pdt";
+/// Further behind than this is no live playback, or another clock's time.
+const LATENCY_MS_MAX: i64 = 3_600_000;
 /// Greatest number that is believed: a day in milliseconds. Clocks that are wrong tell more.
 const NUMBER_MAX: u64 = 86_400_000;
 const HEADERS: [&str; 4] = ["cmcd-session", "cmcd-status", "cmcd-object", "cmcd-request"];
@@ -34,6 +40,8 @@ pub(crate) struct Told {
     pub(crate) stalled_in_all_ms: Option<u32>,
     /// Pictures that were decoded too late to be shown, since playback began.
     pub(crate) dropped_in_all: Option<u32>,
+    /// The picture at the playhead, milliseconds of the Unix epoch by the server's clock.
+    pub(crate) playhead_ms: Option<i64>,
     /// From the wish to play to the first picture, milliseconds.
     pub(crate) startup_ms: Option<u32>,
 }
@@ -50,6 +58,15 @@ impl Told {
             self.startup_ms,
         ];
         self.stalled || numbers.iter().any(Option::is_some)
+    }
+
+    /// Takes the latency from the server's clock alone if the player says which picture it shows: the player's clock may be wrong. The way of
+    /// the beacon counts as latency.
+    pub(crate) fn arrived_at(mut self, now: Timestamp) -> Self {
+        let by_server = self.playhead_ms.map(|playhead| now.0.saturating_sub(playhead));
+        let by_server = by_server.filter(|ms| (0..LATENCY_MS_MAX).contains(ms)).and_then(|ms| u32::try_from(ms).ok());
+        self.latency_ms = by_server.or(self.latency_ms);
+        self
     }
 
     /// From a request's query, else its headers.
@@ -91,6 +108,7 @@ impl Told {
             rest = after;
             let (key, value) = member.split_once('=').unwrap_or((member, "?1"));
             match key.trim() {
+                PLAYHEAD => self.playhead_ms = value.parse().ok().or(self.playhead_ms),
                 "sid" => self.sid = text(value),
                 "br" => self.bitrate_kbps = number(value).or(self.bitrate_kbps),
                 "ltc" => self.latency_ms = number(value).or(self.latency_ms),
@@ -173,6 +191,16 @@ mod tests {
         assert_eq!((told.stalls_in_all, told.stalled_in_all_ms), (Some(3), Some(4100)));
         assert_eq!((told.dropped_in_all, told.startup_ms), (Some(12), Some(640)));
         assert!(told.measures());
+    }
+
+    #[test]
+    fn the_latency_is_taken_by_the_server_s_clock_where_it_can_be() {
+        let at = |dictionary: &str| Told::parse(dictionary).arrived_at(Timestamp(1_795_498_200_900)).latency_ms;
+        assert_eq!(at("ltc=77000,headwater-pdt=1795498200000"), Some(900));
+        assert_eq!(at("ltc=1500"), Some(1500));
+        for wrong in ["1795498201000", "1", "-9223372036854775808", "x", "99999999999999999999"] {
+            assert_eq!(at(&format!("headwater-pdt={wrong},ltc=1500")), Some(1500), "{wrong}");
+        }
     }
 
     proptest! {

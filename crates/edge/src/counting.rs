@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_live::LiveStream;
+use headwater_model::Timestamp;
 use headwater_model::playback::Refusal;
 use http::header::USER_AGENT;
 use http::{HeaderMap, StatusCode};
@@ -146,5 +147,5 @@ pub(crate) async fn guarded_beacon(
 }
 
 fn told(body: &[u8]) -> Told {
-    std::str::from_utf8(body).map(Told::parse).unwrap_or_default()
+    std::str::from_utf8(body).map(Told::parse).unwrap_or_default().arrived_at(Timestamp::now())
 }

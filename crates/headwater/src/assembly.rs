@@ -166,12 +166,16 @@ impl Server {
 
         let s3 =
             headwater_sites::s3::service(sites.clone(), Arc::new(headwater_control::s3::Keys::new(control.clone())));
+        let viewers = headwater_edge::Viewers::new(config.views_max);
+        let traffic = headwater_edge::Traffic::default();
         let sources = metrics::Sources {
             hub: hub.clone(),
             control: control.clone(),
             functions: functions.clone(),
             requests: Arc::default(),
             commits,
+            viewers: viewers.clone(),
+            traffic: traffic.clone(),
             rates: Default::default(),
         };
         tasks.spawn(metrics::sample::run(sources.clone(), work.clone()));
@@ -191,7 +195,12 @@ impl Server {
         tasks.spawn(http_server::serve(listeners.api, api_router, doors.clone(), drain));
 
         tasks.spawn(private::follow(control.clone(), gate.clone(), countries, work.clone()));
-        let viewers = headwater_edge::Viewers::new(config.views_max);
+        tasks.spawn(headwater_control::ivs::views::run(
+            control.clone(),
+            viewers.views_max() as u64,
+            viewers.turned_away(),
+            work.clone(),
+        ));
         tasks.spawn(viewers.clone().run(hub.clone(), work.clone()));
         let playback = headwater_edge::router(headwater_edge::State {
             hub: hub.clone(),
@@ -199,6 +208,7 @@ impl Server {
             realm,
             gate: gate.clone(),
             viewers,
+            traffic,
         });
         let answers = headwater_interact::router(interact.clone());
         let answers = private::guard_answers(answers, control.clone(), hub.clone(), gate);

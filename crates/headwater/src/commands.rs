@@ -465,8 +465,26 @@ fn watching(audience: &Value) -> Option<String> {
     if let (Some(p50), Some(p95)) = (audience["latency_p50_ms"].as_u64(), audience["latency_p95_ms"].as_u64()) {
         line.push_str(&format!(", latency p50 {p50} ms, p95 {p95} ms"));
     }
+    if let Some(startup) = audience["startup_p50_ms"].as_u64() {
+        line.push_str(&format!(", first picture after {startup} ms"));
+    }
     if let (Some(measured @ 1..), Some(stalled)) = (audience["measured"].as_u64(), audience["stalled"].as_u64()) {
         line.push_str(&format!(", stalled lately {stalled} of {measured} that tell"));
+        let minute = |name: &str| audience[name].as_u64().unwrap_or_default();
+        let (stalls, stalled_ms) = (minute("stalls_per_minute"), minute("stalled_ms_per_minute"));
+        if stalls > 0 {
+            line.push_str(&format!(" ({stalls} stalls, {stalled_ms} ms in the last minute)"));
+        }
+        if let dropped @ 1.. = minute("dropped_frames_per_minute") {
+            line.push_str(&format!(", {dropped} pictures dropped in the last minute"));
+        }
+    }
+    let shares = audience["renditions"].as_array().into_iter().flatten();
+    let shares: Vec<String> = shares
+        .filter_map(|share| Some(format!("{} {}", share["name"].as_str()?, share["viewers"].as_u64()?)))
+        .collect();
+    if !shares.is_empty() {
+        line.push_str(&format!(", by rendition {}", shares.join(" ")));
     }
     Some(line)
 }
@@ -502,6 +520,16 @@ mod tests {
         assert_eq!(
             watching(&measured).as_deref(),
             Some("viewers              3, latency p50 1500 ms, p95 2500 ms, stalled lately 1 of 2 that tell")
+        );
+        let troubled = json!({"viewers": 2, "measured": 2, "stalled": 1, "startup_p50_ms": 640, "stalls_per_minute": 3,
+            "stalled_ms_per_minute": 2100, "dropped_frames_per_minute": 12,
+            "renditions": [{"name": "source", "viewers": 1}, {"name": "480p30", "viewers": 1}]});
+        assert_eq!(
+            watching(&troubled).as_deref(),
+            Some(
+                "viewers              2, first picture after 640 ms, stalled lately 1 of 2 that tell \
+                 (3 stalls, 2100 ms in the last minute), 12 pictures dropped in the last minute, by rendition source 1 480p30 1"
+            )
         );
     }
 

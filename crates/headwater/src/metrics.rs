@@ -3,8 +3,10 @@
 
 pub mod page;
 pub mod sample;
+mod viewing;
 
 use headwater_control::Control;
+use headwater_edge::{Traffic, Viewers};
 use headwater_functions::Functions;
 use headwater_gateway::Requests;
 use headwater_live::Hub;
@@ -25,6 +27,10 @@ pub struct Sources {
     pub requests: Arc<Requests>,
     /// How long commits took.
     pub commits: Arc<Durations>,
+    /// Who watches, and what players tell.
+    pub viewers: Viewers,
+    /// Requests of viewers.
+    pub traffic: Traffic,
     /// What the sampler measured last.
     pub rates: Rates,
 }

@@ -24,7 +24,7 @@ pub struct Diagnosis {
 }
 
 /// How viewers fare, as their players tell it.
-#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct Watching {
     /// Viewer sessions.
     pub viewers: u64,
@@ -36,8 +36,29 @@ pub struct Watching {
     pub latency_p50_ms: Option<u32>,
     /// Nineteen of twenty are nearer.
     pub latency_p95_ms: Option<u32>,
+    /// From the wish to play to the first picture; half of those that told were faster.
+    pub startup_p50_ms: Option<u32>,
+    /// Nineteen of twenty were faster.
+    pub startup_p95_ms: Option<u32>,
+    /// How often a picture stood still in the last minute, all viewers together.
+    pub stalls_per_minute: u64,
+    /// How long pictures stood still in the last minute, all viewers together.
+    pub stalled_ms_per_minute: u64,
+    /// Pictures that came too late to be shown in the last minute, all viewers together.
+    pub dropped_frames_per_minute: u64,
+    /// Who watches which rendition, most first.
+    pub renditions: Vec<Share>,
     /// Bits per second of what the middle viewer plays.
     pub bitrate_p50_bps: Option<u64>,
+}
+
+/// A rendition and its viewers.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Share {
+    /// The rendition's name in URLs.
+    pub name: String,
+    /// Viewers that asked for it last.
+    pub viewers: u64,
 }
 
 impl From<headwater_live::Audience> for Watching {
@@ -48,6 +69,12 @@ impl From<headwater_live::Audience> for Watching {
             stalled: audience.stalled,
             latency_p50_ms: audience.latency_p50_ms,
             latency_p95_ms: audience.latency_p95_ms,
+            startup_p50_ms: audience.startup_p50_ms,
+            startup_p95_ms: audience.startup_p95_ms,
+            stalls_per_minute: audience.last_minute.stalls,
+            stalled_ms_per_minute: audience.last_minute.stalled_ms,
+            dropped_frames_per_minute: audience.last_minute.dropped_frames,
+            renditions: audience.renditions.into_iter().map(|(name, viewers)| Share { name, viewers }).collect(),
             bitrate_p50_bps: audience.bitrate_p50_bps,
         }
     }

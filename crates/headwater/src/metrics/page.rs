@@ -4,7 +4,7 @@
 //! names. A channel's id is a label of figures of live streams only, so there are as many rows as live streams, and at
 //! most [`CHANNELS_MAX`].
 
-use super::{Rate, Sources};
+use super::{Rate, Sources, viewing};
 use headwater_model::ivs::StreamHealth;
 use headwater_model::measure::{BOUNDS_US, DurationsRead};
 use prometheus_client::collector::Collector;
@@ -18,7 +18,7 @@ use std::fmt::Error;
 /// The page's media type.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Channels that have rows of their own.
-const CHANNELS_MAX: usize = 1_000;
+pub(super) const CHANNELS_MAX: usize = 1_000;
 
 /// The page as it is now.
 pub fn text(sources: &Sources) -> String {
@@ -43,6 +43,7 @@ impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
         let mut page = Writer(&mut encoder);
         streams(&self.0, &mut page)?;
+        viewing::write(&self.0, &mut page)?;
         ingest(&self.0.rates.read(), &mut page)?;
         events(&self.0, &mut page)?;
         calls(&self.0, &mut page)
@@ -130,18 +131,18 @@ fn calls(sources: &Sources, page: &mut Writer<'_, '_>) -> Result<(), Error> {
 }
 
 /// Writes families of metrics.
-struct Writer<'w, 'e>(&'w mut DescriptorEncoder<'e>);
+pub(super) struct Writer<'w, 'e>(&'w mut DescriptorEncoder<'e>);
 
 impl Writer<'_, '_> {
     fn family<'s>(&'s mut self, name: &'s str, help: &str, kind: MetricType) -> Result<MetricEncoder<'s>, Error> {
         self.0.encode_descriptor(name, help, None, kind)
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: f64) -> Result<(), Error> {
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: f64) -> Result<(), Error> {
         self.family(name, help, MetricType::Gauge)?.encode_gauge(&value)
     }
 
-    fn gauges<const N: usize>(
+    pub(super) fn gauges<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
@@ -151,11 +152,17 @@ impl Writer<'_, '_> {
         rows.into_iter().try_for_each(|(labels, value)| family.encode_family(&labels)?.encode_gauge(&value))
     }
 
-    fn counter(&mut self, name: &str, help: &str, count: u64) -> Result<(), Error> {
+    pub(super) fn counter(&mut self, name: &str, help: &str, count: u64) -> Result<(), Error> {
         self.family(name, help, MetricType::Counter)?.encode_counter::<NoLabelSet, _, u64>(&count, None)
     }
 
-    fn counters<const N: usize>(
+    /// Seconds, counted in milliseconds.
+    pub(super) fn seconds(&mut self, name: &str, help: &str, ms: u64) -> Result<(), Error> {
+        let seconds = ms as f64 / 1_000.0;
+        self.family(name, help, MetricType::Counter)?.encode_counter::<NoLabelSet, _, u64>(&seconds, None)
+    }
+
+    pub(super) fn counters<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
@@ -167,7 +174,7 @@ impl Writer<'_, '_> {
         })
     }
 
-    fn histograms<const N: usize>(
+    pub(super) fn histograms<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
