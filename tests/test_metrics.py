@@ -149,6 +149,48 @@ def test_metrics_of_ones_own(deployed):
     assert isinstance(refused.value, watch.exceptions.InvalidParameterValueException)
 
 
+def test_metric_math_over_ones_own_and_over_ivs_metrics(deployed):
+    watch = deployed.client("cloudwatch")
+    minute = datetime.datetime.now(datetime.timezone.utc).replace(second=0, microsecond=0) - datetime.timedelta(minutes=3)
+    at = [minute + datetime.timedelta(minutes=n) for n in range(3)]
+    put = {"Hits": [(0, 8), (1, 3), (2, 6)], "Calls": [(0, 10), (2, 0)]}
+    watch.put_metric_data(Namespace="Math", MetricData=[
+        {"MetricName": name, "Timestamp": at[n], "Value": value} for name, points in put.items() for n, value in points])
+
+    def ask(*expressions, **more):
+        metrics = [{"Id": id, "ReturnData": False, "MetricStat": {"Metric": {"Namespace": "Math", "MetricName": name}, "Period": 60, "Stat": "Sum"}}
+                   for id, name in (("m1", "Hits"), ("m2", "Calls"))]
+        asked = [{"Id": f"e{n}", "Expression": text} for n, text in enumerate(expressions, 1)]
+        answer = watch.get_metric_data(MetricDataQueries=metrics + asked, StartTime=at[0], EndTime=at[2] + datetime.timedelta(minutes=1),
+                                       ScanBy="TimestampAscending", **more)
+        return [(one["Id"], dict(zip(((t - minute).seconds // 60 for t in one["Timestamps"]), one["Values"]))) for one in answer["MetricDataResults"]]
+
+    assert ask("m1+m2", "SUM([m1,m2])", "m1/m2*100", "SUM(METRICS())", "FILL(m2,0)", "e1*2", "AVG([m1,m2])", "MAX([m1,m2])", "MIN([m1,m2])") == [
+        ("e1", {0: 18, 2: 6}), ("e2", {0: 18, 1: 3, 2: 6}), ("e3", {0: 80}), ("e4", {0: 18, 1: 3, 2: 6}), ("e5", {0: 10, 1: 0, 2: 0}),
+        ("e6", {0: 36, 2: 12}), ("e7", {0: 9, 1: 3, 2: 3}), ("e8", {0: 10, 1: 3, 2: 6}), ("e9", {0: 8, 1: 3, 2: 0})]
+    assert ask("[m1,m2]") == [("e1", {0: 8, 1: 3, 2: 6}), ("e1", {0: 10, 2: 0})]
+    for text, told in (("SEARCH('{AWS/IVS,Channel}', 'Average', 60)", "Unsupported function: SEARCH"), ("m1+", "Invalid syntax"),
+                       ("m9*2", "Undefined Id m9"), ("SUM(m1)", "must be a time series"), ("e1", "depends on itself")):
+        with pytest.raises(botocore.exceptions.ClientError) as refused:
+            ask(text)
+        error = refused.value.response["Error"]
+        assert error["Code"] == "ValidationError" and error["Message"].startswith("Error in expression 'e1': ") and told in error["Message"]
+
+
+def test_what_sdks_compress_is_read(deployed):
+    watch = deployed.client("cloudwatch")
+    sent = []
+    watch.meta.events.register("before-send.cloudwatch.PutMetricData", lambda request, **_: sent.append((request.headers.get("Content-Encoding"), len(request.body))))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    data = [{"MetricName": "Large", "Timestamp": now, "Value": n, "Dimensions": [{"Name": "Page", "Value": "x" * 100}]} for n in range(200)]
+    watch.put_metric_data(Namespace="Compressed", MetricData=data)
+    ((encoding, length),) = sent
+    assert encoding == b"gzip" and length < 10_000
+    told = watch.get_metric_statistics(Namespace="Compressed", MetricName="Large", Dimensions=data[0]["Dimensions"], Period=60, Statistics=["SampleCount", "Sum"],
+                                       StartTime=now - datetime.timedelta(minutes=1), EndTime=now + datetime.timedelta(minutes=1))["Datapoints"]
+    assert sum(p["SampleCount"] for p in told) == 200 and sum(p["Sum"] for p in told) == 199 * 100
+
+
 def signed(server, service, path, body, headers):
     variables = server.aws_environment()
     keys = botocore.credentials.Credentials(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"])
