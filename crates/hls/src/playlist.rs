@@ -236,10 +236,10 @@ fn render(snapshot: &Snapshot, listed: &Listed<'_>, delta: Delta) -> String {
             "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={}.0,HOLD-BACK={}.0,PART-HOLD-BACK={}",
             SKIP_TARGETS * target,
             HOLD_BACK_TARGETS * target,
-            Seconds(HOLD_BACK_TARGETS * snapshot.part_target_ms * 90),
+            Announced(snapshot.part_target_ms * 90).times(HOLD_BACK_TARGETS),
         ),
     );
-    line(&mut out, format_args!("#EXT-X-PART-INF:PART-TARGET={}", Seconds(snapshot.part_target_ms * 90)));
+    line(&mut out, format_args!("#EXT-X-PART-INF:PART-TARGET={}", Announced(snapshot.part_target_ms * 90)));
     let first = segments.first().map(|segment| &**segment).or(listed.open.map(|(open, _)| open));
     let media_sequence = first.map_or(listed.next.msn, |segment| segment.msn);
     line(&mut out, format_args!("#EXT-X-MEDIA-SEQUENCE:{media_sequence}"));
@@ -324,7 +324,7 @@ fn list_parts(out: &mut String, msn: u64, parts: &[Arc<Part>]) {
             part if part.independent => ",INDEPENDENT=YES",
             _ => "",
         };
-        line(out, format_args!("#EXT-X-PART:DURATION={},URI=\"s{msn}.p{index}.m4s\"{state}", Seconds(part.duration)));
+        line(out, format_args!("#EXT-X-PART:DURATION={},URI=\"s{msn}.p{index}.m4s\"{state}", Announced(part.duration)));
     }
 }
 
@@ -370,8 +370,63 @@ struct Seconds(i64);
 
 impl std::fmt::Display for Seconds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let hundred_thousandths = (self.0 * 10 + 4) / 9;
-        let (whole, rest) = (hundred_thousandths / 100_000, hundred_thousandths % 100_000);
+        TensOfMicros((self.0 * 10 + 4) / 9).fmt(f)
+    }
+}
+
+/// A part's duration, or the target of all of them, as the playlist announces it: always longer than it is, by 10 µs at most.
+///
+/// So each part but a segment's first seems to begin a little later than its pictures say, never earlier. Shaka moves what it appends to
+/// where the playlist has it; seconds are floating-point numbers to it, it leaves be what is off by less than a millisecond, and it puts
+/// a millisecond on what it moves. With exact durations each part is off by just that, give or take the last bit, and for every second
+/// one Shaka resets the source buffer, which then drops pictures up to the next keyframe. At a segment's begin a reset costs nothing.
+struct Announced(i64);
+
+impl Announced {
+    fn tens_of_micros(&self) -> i64 {
+        self.0 * 10 / 9 + 1
+    }
+
+    /// So many durations as they are announced.
+    fn times(&self, count: i64) -> TensOfMicros {
+        TensOfMicros(self.tens_of_micros() * count)
+    }
+}
+
+impl std::fmt::Display for Announced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.times(1).fmt(f)
+    }
+}
+
+/// Decimal seconds, with the fourth and fifth decimal place only where they are not 0.
+struct TensOfMicros(i64);
+
+impl std::fmt::Display for TensOfMicros {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (whole, rest) = (self.0 / 100_000, self.0 % 100_000);
         if rest % 100 == 0 { write!(f, "{whole}.{:03}", rest / 100) } else { write!(f, "{whole}.{rest:05}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_announced_longer_than_it_is_by_ten_microseconds_at_most() {
+        for ticks in (1..=900_000).step_by(7).chain([18_000, 17_982, 81_000]) {
+            // In ninths of a microsecond times ten: a tick is 100/9 µs.
+            let excess = Announced(ticks).tens_of_micros() * 9 - ticks * 10;
+            assert!((1..=9).contains(&excess), "{ticks}: {excess}");
+        }
+    }
+
+    #[test]
+    fn no_part_is_announced_longer_than_the_target_and_three_targets_are_held_back() {
+        let target = Announced(18_000);
+        assert_eq!([target.to_string(), target.times(3).to_string()], ["0.20001", "0.60003"]);
+        assert_eq!(Announced(17_991).to_string(), "0.19991");
+        assert!((1..=18_000).all(|ticks| Announced(ticks).tens_of_micros() <= target.tens_of_micros()));
     }
 }
