@@ -43,7 +43,8 @@ def test_a_viewer_is_near_the_camera_comes_back_to_it_and_is_alone(tmp_path):
 
     stall = found["stall"]
     if stall["before_ms"]["p50"] < 1_000:
-        assert stall["worst_ms"] > stall["before_ms"]["p50"] + 500, "two seconds are more than such a viewer has buffered"
+        # A player that jumps back to the live edge at once shows no late picture: that one stood is what tells.
+        assert stall["longest_ms"] > 500, "two seconds are more than such a viewer has buffered"
     assert (stall["went_back"], stall["emptied"]) == (0, 0)
     assert stall["unreadable"] <= 5, "no black or broken picture on the way back"
     assert stall["back_after_s"] is not None, "the latency came back"

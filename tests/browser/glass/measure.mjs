@@ -72,6 +72,7 @@ export async function stall(options, address, webPort, { fps }) {
       back_within_ms: BACK_MS,
       back_after_s: back === undefined ? undefined : round((back - moving) / 1000, 1),
       stalls: after.stalls,
+      longest_ms: after.freezes.longest_ms,
       rate: after.rate,
       seeks: after.seeks,
       emptied: after.emptied,

@@ -31,9 +31,9 @@ export function opening(name, { times, p50_ms, p95_ms, max_ms, each_ms }) {
 }
 
 export function stall(name, found) {
-  const { still_ms, before_ms, worst_ms, back_within_ms, back_after_s, stalls, rate, seeks, emptied, went_back } = found;
+  const { still_ms, before_ms, worst_ms, back_within_ms, back_after_s, stalls, longest_ms, rate, seeks, emptied, went_back } = found;
   console.log(`${name}: the network stood still for ${still_ms} ms: p50 ${before_ms.p50} ms before, at most ${worst_ms} ms after, within ${back_within_ms} ms of before again after ${back_after_s ?? "more than the measured"} s`);
-  console.log(`${name}: stalls ${stalls.count} (${stalls.seconds} s), rate up to ${rate.max}, ${seeks} seeks, ${went_back} steps back, emptied ${emptied} times`);
+  console.log(`${name}: stalls ${stalls.count} (${stalls.seconds} s), a picture stood ${longest_ms} ms at most, rate up to ${rate.max}, ${seeks} seeks, ${went_back} steps back, emptied ${emptied} times`);
 }
 
 export function isolation(name, { alone, among, again, load, p95_ratio, more_stalls }) {
