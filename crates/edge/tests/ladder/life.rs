@@ -4,7 +4,6 @@ use super::stage::{PATIENCE, Stage, TURN, always, check, encoders, made, run, te
 use headwater_hls::Snapshot;
 use headwater_live::{LadderState, LiveStream};
 use std::sync::Arc;
-use tokio::time::Instant;
 
 /// Waits for that many renditions, and gives the stream.
 pub async fn with_renditions(stage: &Stage, count: usize) -> Arc<LiveStream> {
@@ -52,12 +51,10 @@ async fn a_killed_encoder_and_a_clean_end_cost_no_picture() {
     let encoder = encoders().await;
     assert_eq!(encoder.len(), 1);
     run("kill", &["-9", &encoder[0].to_string()]).await;
-    let died = Instant::now();
     let newest = stream.snapshot().last();
     let mut small = made(&stream, "160p30");
     let again = small.wait_for(|snapshot| snapshot.last() > newest && whole(snapshot));
     tokio::time::timeout(PATIENCE, again).await.expect("it is made again").unwrap();
-    println!("pictures again after {:?}", died.elapsed());
     assert_eq!(stream.snapshot().last().unwrap().msn, newest.unwrap().msn, "before the source's next keyframe");
     check(&texts(&stream));
 
