@@ -104,6 +104,14 @@ def test_ivs_metrics_under_cloudwatchs_names(deployed, encoders):
         assert result["Timestamps"] == sorted(result["Timestamps"])
         until(lambda: query("ConcurrentStreams", [], "Maximum", 60)["Values"] == [1.0], "one stream", 40)
         until(lambda: query("LiveInputTime", dimension, "Sum", 60)["Values"], "time passes", 40)
+        # Somebody watches, from an address without a country.
+        country = [*dimension, {"Name": "ViewerCountryCode", "Value": "UNKNOWN"}]
+
+        def delivered():
+            deployed.media_playlist(deployed.outputs("live")["PlaybackUrl"])
+            return sum(query("LiveDeliveredTime", country, "Sum", 60)["Values"])
+
+        until(delivered, "time is delivered to a viewer", 40, every=1)
         listed = watch.get_paginator("list_metrics").paginate(Namespace="AWS/IVS", Dimensions=[{"Name": "Channel", "Value": arn}])
         names = {metric["MetricName"] for each in listed for metric in each["Metrics"]}
         assert {"IngestAudioBitrate", "IngestVideoBitrate", "IngestBitrate", "IngestFramerate", "KeyframeInterval"} <= names
@@ -168,8 +176,9 @@ def test_metric_math_over_ones_own_and_over_ivs_metrics(deployed):
     assert ask("m1+m2", "SUM([m1,m2])", "m1/m2*100", "SUM(METRICS())", "FILL(m2,0)", "e1*2", "AVG([m1,m2])", "MAX([m1,m2])", "MIN([m1,m2])") == [
         ("e1", {0: 18, 2: 6}), ("e2", {0: 18, 1: 3, 2: 6}), ("e3", {0: 80}), ("e4", {0: 18, 1: 3, 2: 6}), ("e5", {0: 10, 1: 0, 2: 0}),
         ("e6", {0: 36, 2: 12}), ("e7", {0: 9, 1: 3, 2: 3}), ("e8", {0: 10, 1: 3, 2: 6}), ("e9", {0: 8, 1: 3, 2: 0})]
+    assert ask("SEARCH('{Math} MetricName=\"Calls\"', 'Sum', 60)", "SUM(SEARCH('{Math}', 'Sum', 60))") == [("e1", {0: 10, 2: 0}), ("e2", {0: 18, 1: 3, 2: 6})]
     assert ask("[m1,m2]") == [("e1", {0: 8, 1: 3, 2: 6}), ("e1", {0: 10, 2: 0})]
-    for text, told in (("SEARCH('{AWS/IVS,Channel}', 'Average', 60)", "Unsupported function: SEARCH"), ("m1+", "Invalid syntax"),
+    for text, told in (("ANOMALY_DETECTION_BAND(m1)", "Unsupported function: ANOMALY_DETECTION_BAND"), ("SEARCH('{Math} a OR b', 'Sum')", "Unsupported search"), ("m1+", "Invalid syntax"),
                        ("m9*2", "Undefined Id m9"), ("SUM(m1)", "must be a time series"), ("e1", "depends on itself")):
         with pytest.raises(botocore.exceptions.ClientError) as refused:
             ask(text)

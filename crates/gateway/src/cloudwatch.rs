@@ -5,10 +5,12 @@
 //! | `data` | GetMetricData |
 //! | `math` | the text of an expression, read |
 //! | `evaluate` | what an expression is |
+//! | `search` | metrics by what their names and dimensions are |
 
 mod data;
 mod evaluate;
 mod math;
+mod search;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,5 @@
-// The player SDK: the API of IVS' web player, on hls.js, with what Headwater adds (`watch`, `getPhase`, `seekToLive`).
+// The player SDK: the API of IVS' web player, on hls.js, with what Headwater adds (`watch`, `beacon`, `getPhase`, `getViewerSession`,
+// `seekToLive`).
 //
 // Left out: `registerIVSQualityPlugin` (a menu for video.js), ads (their events never fire), captions (`TEXT_CUE`, text tracks) and SEI
 // messages.

@@ -2,13 +2,14 @@
 //!
 //! Errors of expressions carry CloudWatch's code `ValidationError` and name the query, as there.
 
-use super::evaluate::{self, Scope, Series, Value};
+use super::evaluate::{self, Finder, Scope, Series, Value};
 use super::math::{self, Expression};
+use super::search;
 use super::{invalid, metric, period, required, span, statistic, written};
 use crate::{Call, Input, Reply, ServiceError};
 use ::http::StatusCode;
 use headwater_control::Control;
-use headwater_control::metrics::Point;
+use headwater_control::metrics::{Filter, MetricId, Period, Point, Statistic};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const QUERIES_MAX: usize = 500;
 /// Points in one answer.
 const DATAPOINTS_MAX: usize = 100_800;
+/// Period of a search that names none.
+const SEARCH_PERIOD_S: i64 = 300;
 /// Characters of an id (model `monitoring`, `MetricId`).
 const ID_CHARACTERS_MAX: usize = 255;
 
@@ -62,7 +65,8 @@ pub(super) fn metric_data(control: &Control, call: &Call) -> Result<Reply, Servi
         }
         queries.push(query);
     }
-    evaluate_all(&queries, &mut known, span_s)?;
+    let search = |text: &str, statistic: &str, period_s: Option<i64>| found(control, text, statistic, period_s, span_s);
+    evaluate_all(&queries, &mut known, span_s, &search)?;
     let mut results = Vec::new();
     for query in queries.iter().filter(|query| query.is_returned) {
         let (found, is_list) = match known.remove(&query.id) {
@@ -121,11 +125,41 @@ fn series(control: &Control, member: &Input, (start_s, end_s): (i64, i64)) -> Re
     Ok(Series { label, period_s: period.seconds(), points: points.iter().filter_map(told).collect() })
 }
 
+/// What a search finds, each with its points.
+fn found(
+    control: &Control,
+    text: &str,
+    statistic: &str,
+    period_s: Option<i64>,
+    (start_s, end_s): (i64, i64),
+) -> Result<Vec<Series>, String> {
+    let search = search::parse(text)?;
+    let statistic =
+        Statistic::named(statistic).ok_or_else(|| format!("the statistic {statistic} is not known here"))?;
+    let period = Period::of_seconds(period_s.unwrap_or(SEARCH_PERIOD_S)).ok_or("the period of the search is none")?;
+    let filter = Filter {
+        namespace: Some(search.namespace.clone()),
+        name: None,
+        dimensions: search.dimensions.iter().map(|name| (name.clone(), None)).collect(),
+    };
+    let all = control.metrics().list(&filter, None, usize::MAX);
+    let found = all.into_iter().filter(|id| search.finds(id)).take(search::FOUND_MAX);
+    let series = |id: MetricId| {
+        let values = id.dimensions.values().cloned();
+        let label = std::iter::once(id.name.clone()).chain(values).collect::<Vec<_>>().join(" ");
+        let (points, _) = control.metrics().read(id, None, start_s, end_s, period);
+        let told = |point: &Point| Some((point.start_s, point.statistic(statistic)?));
+        Series { label, period_s: period.seconds(), points: points.iter().filter_map(told).collect() }
+    };
+    Ok(found.map(series).collect())
+}
+
 /// Expressions may name each other, in any order but not in a circle.
 fn evaluate_all(
     queries: &[Query],
     known: &mut BTreeMap<String, Value>,
     span_s: (i64, i64),
+    search: &Finder<'_>,
 ) -> Result<(), ServiceError> {
     let is_metric = |query: &&Query| query.expression.is_none();
     let metrics: Vec<String> = queries.iter().filter(is_metric).map(|query| query.id.clone()).collect();
@@ -146,7 +180,7 @@ fn evaluate_all(
             return Err(wrong_expression(id, "it depends on itself"));
         };
         let (id, expression, _) = open.remove(ready);
-        let mut scope = Scope { known, metrics: &metrics, span_s, work_left };
+        let mut scope = Scope { known, metrics: &metrics, span_s, work_left, search };
         let value = scope.evaluate(expression).map_err(|what| wrong_expression(id, &what))?;
         work_left = scope.work_left;
         known.insert(id.to_owned(), value);

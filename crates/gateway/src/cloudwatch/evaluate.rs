@@ -1,7 +1,7 @@
 //! Metric math: what an expression is, over the points of queries.
 //!
 //! Source: CloudWatch, "Using math expressions with CloudWatch metrics", its table of functions. Left out, and refused by name:
-//! `ANOMALY_DETECTION_BAND`, `DB_PERF_INSIGHTS`, `INSIGHT_RULE_METRIC`, `LAMBDA`, `SERVICE_QUOTA`, `SLICE`, `SORT`, `SEARCH`, `TIMESTAMP`
+//! `ANOMALY_DETECTION_BAND`, `DB_PERF_INSIGHTS`, `INSIGHT_RULE_METRIC`, `LAMBDA`, `SERVICE_QUOTA`, `SLICE`, `SORT`, `TIMESTAMP`
 //! and the functions of the calendar.
 //!
 //! Where two series meet, only periods that both have are left; functions over a list take what there is in each period, so
@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 
 /// Points that one call may touch, a bound on its time: 500 metrics of three hours at five seconds are a million.
 const WORK_MAX: usize = 10_000_000;
+
+/// What a search takes besides its points: it looks at every metric's name.
+const SEARCH_WORK: usize = 20_000;
 
 /// Points of one metric, ascending.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +35,9 @@ pub(super) enum Value {
     Text(String),
 }
 
+/// Answers `SEARCH`: by the search, the statistic, and the period in seconds, if there is one.
+pub(super) type Finder<'f> = dyn Fn(&str, &str, Option<i64>) -> Result<Vec<Series>, String> + 'f;
+
 /// What expressions are evaluated over.
 pub(super) struct Scope<'s> {
     /// Queries by their ids, in order, as far as they are known.
@@ -42,6 +48,7 @@ pub(super) struct Scope<'s> {
     pub(super) span_s: (i64, i64),
     /// Points that may still be touched.
     pub(super) work_left: usize,
+    pub(super) search: &'s Finder<'s>,
 }
 
 /// The work of a call.
@@ -158,6 +165,17 @@ impl Scope<'_> {
         }
         match (name, first, second, third) {
             ("METRICS", filter, None, None) => self.metrics_named(filter).ok_or_else(wrong),
+            ("SEARCH", Some(Value::Text(text)), Some(Value::Text(statistic)), period) => {
+                let period_s = match period {
+                    None => None,
+                    Some(Value::Scalar(seconds)) => Some(seconds as i64),
+                    Some(_) => return Err(wrong()),
+                };
+                self.work_left = self.work_left.checked_sub(SEARCH_WORK).ok_or("the expressions take too much work")?;
+                let found = Value::List((self.search)(&text, &statistic, period_s)?);
+                self.work(&found)?;
+                Ok(found)
+            }
             ("IF", Some(condition), Some(then), otherwise) => self.either(condition, then, otherwise),
             ("FILL", Some(value), Some(with), None) => self.filled(value, &with),
             ("TIME_SERIES", Some(Value::Scalar(number)), None, None) => {
@@ -327,7 +345,7 @@ const FUNCTIONS: [&str; 25] = [
     "STDDEV",
     "SUM",
     "TIME_SERIES",
-    "MEDIAN",
+    "SEARCH",
 ];
 
 fn apply(operator: Operator, left: f64, right: f64) -> f64 {

@@ -19,8 +19,15 @@ fn evaluated(expressions: &[(&str, &str)]) -> Result<BTreeMap<String, Value>, St
     for (id, text) in expressions {
         queries.push(Query { expression: Some(math::parse(text)?), ..metric(id) });
     }
-    evaluate_all(&queries, &mut known, (0, 240)).map_err(|error| error.message.to_string())?;
+    evaluate_all(&queries, &mut known, (0, 240), &searched).map_err(|error| error.message.to_string())?;
     Ok(known)
+}
+
+/// A search for two finds two series.
+fn searched(text: &str, statistic: &str, period_s: Option<i64>) -> Result<Vec<Series>, String> {
+    assert_eq!((text, statistic), ("two", "Sum"));
+    let series = |value| Series { label: "found".into(), period_s: period_s.unwrap_or(300), points: vec![(60, value)] };
+    Ok(vec![series(1.0), series(2.0)])
 }
 
 fn points(text: &str) -> Vec<(i64, f64)> {
@@ -66,6 +73,7 @@ fn gaps_are_filled_as_asked() {
     assert_eq!(points("FILL(m2,LINEAR)"), [(0, 4.0), (60, 0.0), (120, 1.5), (180, 3.0)]);
     assert_eq!(points("m1+FILL(m2,10)")[2], (120, 13.0));
     assert_eq!(points("TIME_SERIES(7)"), [(0, 7.0), (60, 7.0), (120, 7.0), (180, 7.0)]);
+    assert_eq!(points("SUM(SEARCH('two', 'Sum', 60))"), [(60, 3.0)]);
     assert_eq!(points("IF(m1>=3, m1, 0)"), [(0, 0.0), (60, 0.0), (120, 3.0), (180, 6.0)]);
     assert_eq!(points("IF(m1>1 AND m1<6, m1)"), [(60, 2.0), (120, 3.0)]);
 }
@@ -86,10 +94,7 @@ fn what_cannot_be_is_refused_with_the_expression_s_name() {
         refused("ANOMALY_DETECTION_BAND(m1)"),
         "Error in expression 'e1': Unsupported function: ANOMALY_DETECTION_BAND"
     );
-    assert_eq!(
-        refused("SEARCH('{AWS/IVS,Channel}', 'Sum', 60)"),
-        "Error in expression 'e1': Unsupported function: SEARCH"
-    );
+    assert!(refused("SEARCH('two')").contains("arguments of SEARCH"));
     assert!(refused("SUM(m1,m2)").contains("arguments of SUM"));
     assert!(refused("m1+\"x\"").contains("is a text"));
     assert!(refused("[m1,2]").contains("time series only"));
@@ -103,8 +108,13 @@ fn work_is_bounded() {
     let many: Vec<(i64, f64)> = (0..10_800).map(|second| (second, 1.0)).collect();
     let known = BTreeMap::from([("m1".to_owned(), one("one", &many))]);
     let text = vec!["m1"; 600].join("+");
-    let mut scope =
-        Scope { known: &known, metrics: &["m1".to_owned()], span_s: (0, 10_800), work_left: evaluate::work() };
+    let mut scope = Scope {
+        known: &known,
+        metrics: &["m1".to_owned()],
+        span_s: (0, 10_800),
+        work_left: evaluate::work(),
+        search: &searched,
+    };
     // 600 additions of 10,800 points are looked at as operands and as results.
     assert!(scope.evaluate(&math::parse(&text).unwrap()).is_err_and(|error| error.contains("too much work")));
     let mut scope = Scope { span_s: (0, i64::MAX), work_left: 1_000, ..scope };
