@@ -8,6 +8,8 @@ mod session;
 mod token;
 
 #[cfg(test)]
+pub(crate) use country::tests as country_tests;
+#[cfg(test)]
 pub(crate) use token::tests as token_tests;
 
 pub use country::Countries;
@@ -42,7 +44,7 @@ pub trait Records: Send + Sync {
 }
 
 /// Records of an account without keys.
-struct NoKeys;
+pub(crate) struct NoKeys;
 
 #[async_trait]
 impl Records for NoKeys {
@@ -167,6 +169,10 @@ impl Gate {
     pub fn new(records: Arc<dyn Records>, countries: Countries) -> Self {
         let standing = watch::Sender::new(Standing::default());
         Gate(Arc::new(Inner { records, countries, keeper: Keeper::new(), standing }))
+    }
+
+    pub(crate) fn countries(&self) -> &Countries {
+        &self.0.countries
     }
 
     /// A gate that lets nobody in to private and restricted channels.

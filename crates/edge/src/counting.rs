@@ -1,7 +1,7 @@
 //! Which viewer a request for an open channel is of, and the beacons of players.
 
 use crate::cmcd::{BYTES_MAX, Told};
-use crate::viewers::Newcomer;
+use crate::viewers::{Asked, Newcomer};
 use crate::{Shared, admission, guarded, media};
 use axum::Extension;
 use axum::body::Bytes;
@@ -48,10 +48,11 @@ pub(crate) fn note(
 }
 
 /// Hears what a request for media tells; without that it is not counted, as players ask for playlists too.
-pub(crate) fn hear(shared: &Shared, stream: &Arc<LiveStream>, query: &str) {
+pub(crate) fn hear(shared: &Shared, stream: &Arc<LiveStream>, query: &str, peer: &Peer) {
     let mut told = Told::by_query(query);
     if let Some(sid) = told.sid.take() {
-        shared.viewers.note(stream, shared.viewers.number((&stream.epoch, sid)), None, &told);
+        let asked = Asked { rendition: None, told, address: address(peer), countries: shared.gate.countries() };
+        shared.viewers.note(stream, shared.viewers.number((&stream.epoch, sid)), &asked);
     }
 }
 
@@ -67,22 +68,23 @@ impl Asker<'_> {
         newcomer: Newcomer,
     ) -> bool {
         let viewers = &shared.viewers;
-        if let Some(sid) = told.sid.take() {
-            let number = viewers.number((&stream.epoch, sid));
-            if viewers.note_if(stream, number, rendition, &told, || newcomer) {
-                return true;
-            }
+        let (sid, address) = (told.sid.take(), address(self.peer));
+        let asked = Asked { rendition, told, address, countries: shared.gate.countries() };
+        if let Some(sid) = sid
+            && viewers.note_if(stream, viewers.number((&stream.epoch, sid)), &asked, || newcomer)
+        {
+            return true;
         }
         if let Some(name) = session(self.query) {
             // The name itself tells viewers apart; its code is looked at once, when it is new.
             let given = || if shared.gate.knows(stream, name) { Newcomer::Counts } else { Newcomer::IsNobody };
-            if viewers.note_if(stream, number(shared, stream, name), rendition, &told, given) {
+            if viewers.note_if(stream, number(shared, stream, name), &asked, given) {
                 return true;
             }
         }
         let agent = self.headers.get(USER_AGENT).map(|agent| agent.as_bytes());
-        let number = viewers.number((&stream.epoch, address(self.peer), agent));
-        viewers.note_if(stream, number, rendition, &told, || newcomer)
+        let number = viewers.number((&stream.epoch, address, agent));
+        viewers.note_if(stream, number, &asked, || newcomer)
     }
 }
 
@@ -130,6 +132,7 @@ pub(crate) async fn beacon(
 pub(crate) async fn guarded_beacon(
     State(shared): State<Arc<Shared>>,
     Path((session, epoch)): Path<(String, String)>,
+    peer: Peer,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -138,7 +141,12 @@ pub(crate) async fn guarded_beacon(
     };
     match guarded::let_in(&shared, &stream, &session, &headers) {
         Ok(pass) => {
-            shared.viewers.note(&stream, pass.number, None, &told(&body));
+            let (address, countries) = (address(&peer), shared.gate.countries());
+            shared.viewers.note(
+                &stream,
+                pass.number,
+                &Asked { rendition: None, told: told(&body), address, countries },
+            );
             shared.viewers.told().beacons.increment();
             pass.allowed.on(StatusCode::NO_CONTENT.into_response())
         }

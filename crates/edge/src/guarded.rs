@@ -5,7 +5,8 @@ use crate::cmcd::Told;
 use crate::range::Range;
 use crate::resource::Resource;
 use crate::traffic::Outcome;
-use crate::{Shared, media, respond};
+use crate::viewers::Asked;
+use crate::{Shared, counting, media, respond};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use headwater_live::LiveStream;
@@ -19,6 +20,7 @@ pub(crate) async fn file(
     State(shared): State<Arc<Shared>>,
     Path((session, epoch, rendition, file)): Path<(String, String, String, String)>,
     RawQuery(query): RawQuery,
+    peer: counting::Peer,
     headers: HeaderMap,
 ) -> Response {
     let Some(stream) = shared.hub.stream_by_epoch(&epoch) else {
@@ -33,7 +35,13 @@ pub(crate) async fn file(
     }
     let query = query.as_deref().unwrap_or_default();
     let watched = (file == Resource::PLAYLIST).then_some(rendition.as_str());
-    shared.viewers.note(&stream, pass.number, watched, &Told::by_request(query, &headers));
+    let asked = Asked {
+        rendition: watched,
+        told: Told::by_request(query, &headers),
+        address: counting::address(&peer),
+        countries: shared.gate.countries(),
+    };
+    shared.viewers.note(&stream, pass.number, &asked);
     let allowed = pass.allowed.clone();
     let range = Range::read(&headers);
     drop(headers);

@@ -32,7 +32,7 @@ pub(crate) async fn file(
     if file == Resource::PLAYLIST {
         counting::note(&shared, &stream, &rendition, query, &headers, &peer);
     } else if !query.is_empty() {
-        counting::hear(&shared, &stream, query);
+        counting::hear(&shared, &stream, query, &peer);
     }
     let range = Range::read(&headers);
     // They are slices of the connection's read buffer, which a waiting viewer is not to pin.

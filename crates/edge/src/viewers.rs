@@ -14,6 +14,7 @@
 mod seen;
 mod sums;
 
+use crate::Countries;
 use crate::cmcd::Told;
 use headwater_live::{Hub, LiveStream, Troubles};
 use headwater_model::measure::Counter;
@@ -21,6 +22,7 @@ use seen::{Figures, Seen};
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher as _, Hash};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,6 +70,23 @@ pub struct Totals {
     pub stalled_ms: Counter,
     /// Pictures that came too late to be shown.
     pub dropped_frames: Counter,
+}
+
+/// A request of a viewer.
+pub(crate) struct Asked<'a> {
+    /// The rendition whose playlist it is for.
+    pub(crate) rendition: Option<&'a str>,
+    /// What it tells.
+    pub(crate) told: Told,
+    /// Where it comes from, looked up for those who are new only.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) countries: &'a Countries,
+}
+
+impl Asked<'_> {
+    fn country(&self) -> Option<[u8; 2]> {
+        self.countries.country(self.address?)?.into_bytes().try_into().ok()
+    }
 }
 
 /// Whether somebody who was not known becomes a viewer.
@@ -126,9 +145,9 @@ impl Viewers {
         self.table(number).contains_key(&number)
     }
 
-    /// A viewer session asked for the playlist of a rendition, or for something else of a stream.
-    pub(crate) fn note(&self, stream: &Arc<LiveStream>, number: u64, rendition: Option<&str>, told: &Told) {
-        self.note_if(stream, number, rendition, told, || Newcomer::Counts);
+    /// A viewer session asked for something of a stream.
+    pub(crate) fn note(&self, stream: &Arc<LiveStream>, number: u64, asked: &Asked<'_>) {
+        self.note_if(stream, number, asked, || Newcomer::Counts);
     }
 
     /// As [`Viewers::note`], for a number that counts only if it is known already or `newcomer` says so. Whether it counts.
@@ -136,12 +155,11 @@ impl Viewers {
         &self,
         stream: &Arc<LiveStream>,
         number: u64,
-        rendition: Option<&str>,
-        told: &Told,
+        asked: &Asked<'_>,
         newcomer: impl FnOnce() -> Newcomer,
     ) -> bool {
         let now = Instant::now();
-        let rendition = rendition.map(|name| self.number(name));
+        let rendition = asked.rendition.map(|name| self.number(name));
         let mut table = self.table(number);
         let seen = match table.entry(number) {
             Entry::Occupied(seen) => seen.into_mut(),
@@ -153,12 +171,12 @@ impl Viewers {
                     self.0.remembered.fetch_sub(1, Ordering::Relaxed);
                     return true;
                 }
-                place.insert(Seen::new(Arc::downgrade(stream), now))
+                place.insert(Seen::new(Arc::downgrade(stream), now, asked.country()))
             }
         };
         seen.at = now;
         seen.rendition = rendition.or(seen.rendition);
-        let new = seen.hear(told, now);
+        let new = seen.hear(&asked.told, now);
         drop(table);
         if new != Troubles::default() {
             self.0.told.stalls.add(new.stalls);

@@ -21,6 +21,8 @@ pub struct Audience {
     pub bitrate_p50_bps: Option<u64>,
     /// What all viewers together told of the last minute.
     pub last_minute: Troubles,
+    /// How many are in each country, most first; ISO 3166-1 alpha-2, or `UNKNOWN`.
+    pub countries: Vec<(String, u64)>,
     /// How many asked for each rendition last, most first; names are those in URLs.
     pub renditions: Vec<(String, u64)>,
 }

@@ -110,6 +110,7 @@ async fn what_players_tell_is_summed_up() {
         latency_p95_ms: Some(2500),
         bitrate_p50_bps: Some(1_000_000),
         last_minute: Troubles { stalls: 1, stalled_ms: 400, dropped_frames: 0 },
+        countries: vec![("UNKNOWN".into(), 3)],
         renditions: vec![(site.rendition(), 3)],
         ..Audience::default()
     };
@@ -188,4 +189,17 @@ async fn a_player_that_names_its_session_goes_on_as_the_same_viewer() {
     assert!(!other.contains("made-up") && other.contains("?v="));
     site.get(&uri).await;
     assert_eq!(site.audience().viewers, 1);
+}
+
+#[tokio::test]
+async fn viewers_are_told_by_the_country_of_their_address() {
+    let site =
+        Site::with(Gate::new(Arc::new(crate::admission::NoKeys), crate::admission::country_tests::half_german()));
+    let _feed = site.on_air(&site.channel).await;
+    for (address, viewers) in [("10.1.2.3:1", 2), ("192.0.2.1:1", 1)] {
+        for _ in 0..viewers {
+            site.ask_from(&site.joined().await, address, "player").await;
+        }
+    }
+    assert_eq!(site.audience().countries, [("DE".to_owned(), 2), ("UNKNOWN".to_owned(), 1)]);
 }

@@ -18,6 +18,8 @@ pub(super) struct Seen {
     pub(super) stream: Weak<LiveStream>,
     /// When it asked for something last.
     pub(super) at: Instant,
+    /// ISO 3166-1 alpha-2, if the country of its first request's address is known.
+    country: Option<[u8; 2]>,
     /// A number for the rendition whose playlist it asked for last.
     pub(super) rendition: Option<u64>,
     /// Apart, because most viewers of foreign players tell nothing.
@@ -57,11 +59,12 @@ pub(super) struct Figures {
     pub(super) bitrate_kbps: Option<u32>,
     pub(super) startup_ms: Option<u32>,
     pub(super) rendition: Option<u64>,
+    pub(super) country: Option<[u8; 2]>,
 }
 
 impl Seen {
-    pub(super) fn new(stream: Weak<LiveStream>, at: Instant) -> Self {
-        Seen { stream, at, rendition: None, measured: None }
+    pub(super) fn new(stream: Weak<LiveStream>, at: Instant, country: Option<[u8; 2]>) -> Self {
+        Seen { stream, at, country, rendition: None, measured: None }
     }
 
     /// Hears what it tells; what of it is new trouble.
@@ -86,7 +89,7 @@ impl Seen {
 
     /// Its figures, and the troubles that were not taken before.
     pub(super) fn take(&mut self, now: Instant) -> (Figures, Troubles) {
-        let unmeasured = Figures { rendition: self.rendition, ..Figures::default() };
+        let unmeasured = Figures { rendition: self.rendition, country: self.country, ..Figures::default() };
         let Some(measured) = &mut self.measured else { return (unmeasured, Troubles::default()) };
         let pending = std::mem::take(&mut measured.pending);
         let is_recent = |at: Instant| now.duration_since(at) < MEASURED_FOR;
@@ -99,7 +102,7 @@ impl Seen {
             latency_ms: measured.latency_ms,
             bitrate_kbps: measured.bitrate_kbps,
             startup_ms: measured.startup_ms,
-            rendition: self.rendition,
+            ..unmeasured
         };
         (figures, pending)
     }
@@ -167,7 +170,7 @@ mod tests {
     use super::*;
 
     fn viewer(now: Instant) -> Seen {
-        Seen::new(Weak::new(), now)
+        Seen::new(Weak::new(), now, None)
     }
 
     fn troubles(stalls: u64, stalled_ms: u64, dropped_frames: u64) -> Troubles {

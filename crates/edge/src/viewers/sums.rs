@@ -2,8 +2,10 @@
 
 use super::seen::Figures;
 use headwater_live::{Audience, Troubles};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+/// The country of an address that is in none, as IVS names it.
+const UNKNOWN: &str = "UNKNOWN";
 /// Publications in a minute.
 const PUBLICATIONS_A_MINUTE: usize = 12;
 
@@ -37,6 +39,14 @@ pub(super) fn audience(viewers: &[Figures], names: &[(u64, String)], last_minute
     let renditions = names.iter().map(|(number, name)| (name.clone(), watching(*number)));
     let mut renditions: Vec<(String, u64)> = renditions.filter(|(_, viewers)| *viewers > 0).collect();
     renditions.sort_by(|(one, many), (other, more)| more.cmp(many).then(one.cmp(other)));
+    let mut countries = BTreeMap::new();
+    for figures in viewers {
+        *countries.entry(figures.country).or_insert(0_u64) += 1;
+    }
+    let named = |code: Option<[u8; 2]>| code.map_or(UNKNOWN.into(), |code| String::from_utf8_lossy(&code).into_owned());
+    let mut countries: Vec<(String, u64)> =
+        countries.into_iter().map(|(code, viewers)| (named(code), viewers)).collect();
+    countries.sort_by(|(one, many), (other, more)| more.cmp(many).then(one.cmp(other)));
     Audience {
         viewers: viewers.len() as u64,
         measured: count(&|figures| figures.measured),
@@ -47,6 +57,7 @@ pub(super) fn audience(viewers: &[Figures], names: &[(u64, String)], last_minute
         startup_p95_ms: percentile(&startups, 95),
         bitrate_p50_bps: percentile(&bitrates, 50).map(|kbps| u64::from(kbps) * 1000),
         last_minute,
+        countries,
         renditions,
     }
 }
@@ -73,7 +84,13 @@ mod tests {
     fn those_that_tell_nothing_are_counted_and_not_measured() {
         let told = Figures { measured: true, rendition: Some(1), ..Figures::default() };
         let viewers = [
-            Figures { latency_ms: Some(1500), bitrate_kbps: Some(3000), startup_ms: Some(700), ..told },
+            Figures {
+                country: Some(*b"DE"),
+                latency_ms: Some(1500),
+                bitrate_kbps: Some(3000),
+                startup_ms: Some(700),
+                ..told
+            },
             Figures { latency_ms: Some(2500), stalled: true, ..told },
             Figures { rendition: Some(2), ..Figures::default() },
             Figures { rendition: Some(9), ..Figures::default() },
@@ -89,6 +106,7 @@ mod tests {
             startup_p95_ms: Some(700),
             bitrate_p50_bps: Some(3_000_000),
             last_minute: Troubles::default(),
+            countries: vec![("UNKNOWN".into(), 3), ("DE".into(), 1)],
             renditions: vec![("source".into(), 2), ("480p30".into(), 1)],
         };
         assert_eq!(audience(&viewers, &names, Troubles::default()), expected);

@@ -1,7 +1,7 @@
 //! The sampler: once a second it reads what the live streams have counted and notes IVS' metrics.
 //!
-//! Source of names, dimensions and units: IVS, "Monitoring with CloudWatch". `Track` and `ViewerCountryCode` are left out:
-//! there is one track, and countries are not told apart. `RecordedTime` begins with recording.
+//! Source of names, dimensions and units: IVS, "Monitoring with CloudWatch". `Track` is left out: a channel's ingest is
+//! counted as a whole. `RecordedTime` begins with recording.
 
 use super::{Rate, Sources};
 use headwater_control::metrics::{MetricId, Metrics, Summary};
@@ -19,6 +19,9 @@ const EVERY: Duration = Duration::from_secs(1);
 const COARSE_S: i64 = 10;
 /// Points that are too old are looked for each time so many seconds have passed.
 const FORGET_S: i64 = 60;
+
+/// Countries of a channel's viewers that have a series of their own, those with most viewers; the others are in the channel's sum only.
+const COUNTRIES_MAX: usize = 30;
 
 const BITS: &str = "Bits/Second";
 const PER_SECOND: &str = "Count/Second";
@@ -123,6 +126,13 @@ fn note_streams(sources: &Sources, second: i64, passed_s: i64) {
             *viewers_in_all.get_or_insert(0.0) += viewers;
             add(MetricId::ivs("ConcurrentViews", channel), COUNT, viewers);
             add(MetricId::ivs("LiveDeliveredTime", channel), SECONDS, viewers * passed_s);
+        }
+    }
+    for stream in sources.hub.streams() {
+        for (country, viewers) in stream.audience().countries.into_iter().take(COUNTRIES_MAX) {
+            let mut id = MetricId::ivs("LiveDeliveredTime", Some(&stream.channel.id));
+            id.dimensions.insert("ViewerCountryCode".into(), country);
+            add(id, SECONDS, viewers as f64 * passed_s);
         }
     }
     let count = streams.len() as f64;
