@@ -1,0 +1,155 @@
+"""Players and encoders that others have written, besides those of the other tests (ffmpeg, hls.js, Shaka, video.js): VLC, GStreamer, streamlink."""
+
+import json
+import os
+import pathlib
+import pwd
+import subprocess
+import sys
+
+import pytest
+
+from conftest import live_stream, until
+
+TEMPLATE = json.dumps({
+    "Parameters": {"Type": {"Type": "String"}},
+    "Resources": {
+        "Channel": {"Type": "AWS::IVS::Channel", "Properties": {"Name": "players", "Type": {"Ref": "Type"}, "InsecureIngest": True}},
+        "StreamKey": {"Type": "AWS::IVS::StreamKey", "Properties": {"ChannelArn": {"Ref": "Channel"}}},
+    },
+    "Outputs": {
+        "PlaybackUrl": {"Value": {"Fn::GetAtt": ["Channel", "PlaybackUrl"]}},
+        "StreamKey": {"Value": {"Fn::GetAtt": ["StreamKey", "Value"]}},
+    },
+})
+#: Of the stream, which a player shall have got through.
+SECONDS = 5
+
+
+def playback_of(server, channel_type):
+    template = server.folder / "players.json"
+    template.write_text(TEMPLATE)
+    server.cli("deploy", template, "--stack-name", "players", "--parameter", f"Type={channel_type}")
+    return server.outputs("players")["PlaybackUrl"]
+
+
+@pytest.fixture
+def playback(server):
+    """Of a channel with a ladder."""
+    return playback_of(server, "STANDARD")
+
+
+def packets(file):
+    """Kinds of streams, and for each the times of its packets in seconds, that ffprobe finds."""
+    done = subprocess.run(
+        ["ffprobe", "-v", "error", "-show_entries", "packet=codec_type,pts_time", "-of", "json", file],
+        capture_output=True, text=True, timeout=30,
+    )
+    times = {}
+    for packet in json.loads(done.stdout or "{}").get("packets", []):
+        times.setdefault(packet["codec_type"], []).append(float(packet["pts_time"]))
+    return times
+
+
+def lasts(times):
+    return max(times) - min(times) if times else 0
+
+
+def is_whole(times):
+    """Thirty pictures and at least forty blocks of sound in each second, without a hole."""
+    pictures, sound = sorted(times["video"]), sorted(times["audio"])
+    assert max(b - a for a, b in zip(pictures, pictures[1:])) < 0.05, "no picture is missing"
+    assert max(b - a for a, b in zip(sound, sound[1:])) < 0.05, "no sound is missing"
+
+
+def recorded(player, file):
+    """Waits until the player has written SECONDS of pictures and sound, and ends it."""
+    try:
+        def enough():
+            assert player.poll() is None, f"the player ended with {player.returncode}"
+            times = packets(file) if file.exists() else {}
+            return times if min(lasts(times.get(kind)) for kind in ("video", "audio")) > SECONDS else None
+        return until(enough, "the player plays", 60, every=0.5)
+    finally:
+        player.kill()
+        player.wait()
+
+
+def test_vlc_plays(server, encoders, tmp_path):
+    """Its adaptive module, to a file: without a ladder, since it leaves out pictures when it changes the rendition. VLC does not run as root."""
+    playback = playback_of(server, "BASIC")
+    file = tmp_path / "vlc.ts"
+    own = {}
+    if os.getuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        own = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        for folder in [tmp_path, *tmp_path.parents[:2]]:
+            folder.chmod(0o711 if folder != tmp_path else 0o777)
+    with live_stream(server, encoders, stack="players"):
+        player = subprocess.Popen(
+            ["cvlc", "-I", "dummy", "--no-plugins-cache", "--sout", f"#std{{access=file,mux=ts,dst={file}}}", playback],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, **own,
+        )
+        is_whole(recorded(player, file))
+
+
+def test_gstreamer_plays(server, encoders, playback, tmp_path):
+    """hlsdemux2, as in its playbin3. That of GStreamer 1.22 stands still for good if it meets a playlist with one segment only."""
+    file = tmp_path / "gstreamer.ts"
+    with live_stream(server, encoders, stack="players"):
+        until(lambda: server.media_playlist(playback)[1].count("#EXTINF:") >= 3, "three segments")
+        player = subprocess.Popen(
+            ["gst-launch-1.0", "--quiet", "urisourcebin", "name=source", "parse-streams=true", f"uri={playback}",
+             "mpegtsmux", "name=mux", "!", "filesink", f"location={file}",
+             "source.", "!", "queue", "!", "video/x-h264", "!", "h264parse", "!", "mux.",
+             "source.", "!", "queue", "!", "audio/mpeg", "!", "aacparse", "!", "mux."],
+            stdin=subprocess.DEVNULL,
+        )
+        is_whole(recorded(player, file))
+
+
+def test_gstreamer_publishes(server, playback, tmp_path):
+    """What ffmpeg has encoded, through rtmp2sink: its own handshake, chunk sizes and order of commands."""
+    file = tmp_path / "source.flv"
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30:duration=30", "-f", "lavfi", "-i", "sine=sample_rate=48000:duration=30",
+         "-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-pix_fmt", "yuv420p", "-c:a", "aac", file],
+        check=True, timeout=60, stdin=subprocess.DEVNULL,
+    )
+    key = server.outputs("players")["StreamKey"]
+    encoder = subprocess.Popen(
+        ["gst-launch-1.0", "--quiet", "filesrc", f"location={file}", "!", "flvdemux", "name=demux",
+         "demux.video", "!", "queue", "!", "h264parse", "!", "mux.",
+         "demux.audio", "!", "queue", "!", "aacparse", "!", "mux.",
+         "flvmux", "name=mux", "streamable=true", "!", "identity", "sync=true", "!", "rtmp2sink", f"location=rtmp://127.0.0.1:{server.rtmp_port}/app/{key}"],
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: server.media_playlist(playback), "the stream is live", 20)
+        played = tmp_path / "played.ts"
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-i", playback, "-t", str(SECONDS + 1), "-map", "0:v:0", "-map", "0:a:0", "-c", "copy", played],
+            check=True, timeout=60, stdin=subprocess.DEVNULL,
+        )
+        times = packets(played)
+        assert min(lasts(times[kind]) for kind in ("video", "audio")) > SECONDS
+        is_whole(times)
+    finally:
+        encoder.kill()
+        encoder.wait()
+
+
+def test_streamlink_records(server, encoders, playback, tmp_path):
+    file = tmp_path / "streamlink.ts"
+    with live_stream(server, encoders, stack="players"):
+        done = subprocess.run(
+            [pathlib.Path(sys.executable).parent / "streamlink", "--stream-segmented-duration", str(SECONDS + 2), "-o", file, playback, "best"],
+            capture_output=True, text=True, timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        listed = subprocess.run([pathlib.Path(sys.executable).parent / "streamlink", playback], capture_output=True, text=True, timeout=60)
+        assert "160p (worst), 360p (best)" in listed.stdout, listed.stdout
+    times = packets(file)
+    assert min(lasts(times[kind]) for kind in ("video", "audio")) > SECONDS
+    is_whole(times)
