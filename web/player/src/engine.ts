@@ -49,6 +49,8 @@ export interface Engine {
   edge(): LiveEdge | undefined;
   /** Wall clock (UTC, ms) of the picture at the playhead, by EXT-X-PROGRAM-DATE-TIME. */
   syncTimeMs(): number | undefined;
+  /** Address of the variant that is fetched; undefined where the engine does not tell. */
+  playing(): string | undefined;
   qualities(): readonly Quality[];
   current(): Quality | undefined;
   /** `undefined` gives the choice back to the engine. */

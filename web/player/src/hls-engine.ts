@@ -99,6 +99,10 @@ export class HlsEngine implements Engine {
     return this.#hls.playingDate?.getTime();
   }
 
+  playing(): string | undefined {
+    return this.#hls.levels[this.#hls.loadLevel]?.uri;
+  }
+
   qualities(): readonly Quality[] {
     return this.#hls.levels.map(quality);
   }

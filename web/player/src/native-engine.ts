@@ -89,6 +89,10 @@ export class NativeEngine implements Engine {
     return start === undefined || Number.isNaN(start) ? undefined : start + this.#video.currentTime * 1000;
   }
 
+  playing(): string | undefined {
+    return undefined;
+  }
+
   /** The browser chooses, and does not tell. */
   qualities(): readonly Quality[] {
     return [];

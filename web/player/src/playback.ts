@@ -19,7 +19,7 @@ import { EdgeKeeper } from "./edge-keeper";
 import { Element } from "./element";
 import type { Engine, EngineNews, EngineOptions, Failure } from "./engine";
 import { QualityLimits } from "./limits";
-import type { Probe } from "./probe";
+import { sessionOf, type Probe } from "./probe";
 import { Recovery, type Timers } from "./recovery";
 import { beaconAddress, viewerOf, withViewer } from "./viewer";
 
@@ -107,6 +107,10 @@ export class Playback {
       config.watch ?? false,
       {
         probe: () => this.#probe(),
+        goesOn: ({ addresses }) => {
+          const playing = this.#engine?.playing();
+          return playing !== undefined && addresses.some((address) => sessionOf([address]) === sessionOf([playing]));
+        },
         resume: () => this.#engine?.resume(),
         recoverMedia: () => {
           this.#engine?.recoverMedia();

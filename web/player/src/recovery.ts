@@ -8,6 +8,8 @@ import type { Probe } from "./probe";
 
 export interface RecoveryActions {
   probe(): Promise<Probe>;
+  /** Whether what is played is still listed, though the ladder around it may have changed. */
+  goesOn(answer: Probe): boolean;
   /** Go on with the same session. */
   resume(): void;
   recoverMedia(): void;
@@ -189,7 +191,7 @@ export class Recovery {
           if (answer.status === 0) this.#actions.unreachable();
           return this.#answered(answer);
         }
-        if (this.#session !== "" && answer.session !== this.#session) return this.#renew();
+        if (this.#session !== "" && !this.#isSame(answer)) return this.#renew();
         // Listed, and the encoder is away: its pictures come back on this session.
         this.#stuckLooks = stuck() ? this.#stuckLooks + 1 : 0;
         if (this.#stuckLooks >= STUCK_LOOKS_MAX) return this.#renew();
@@ -201,8 +203,7 @@ export class Recovery {
   #answered(answer: Probe): void {
     const { status } = answer;
     if (status === 200) {
-      const same = answer.session === this.#session && this.#session !== "";
-      if (!same || this.#resumes >= RESUMES_MAX) return this.#renew();
+      if (this.#session === "" || !this.#isSame(answer) || this.#resumes >= RESUMES_MAX) return this.#renew();
       this.#resumes += 1;
       this.#resumedAt = this.#timers.now();
       this.#rest();
@@ -222,6 +223,10 @@ export class Recovery {
       return this.#giveUp(status === 0 ? ErrorType.NETWORK_IO : ErrorType.NETWORK, status);
     }
     this.#askSoon();
+  }
+
+  #isSame(answer: Probe): boolean {
+    return answer.session === this.#session || this.#actions.goesOn(answer);
   }
 
   #renew(): void {

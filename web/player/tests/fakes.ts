@@ -60,6 +60,7 @@ export class FakeVideo extends EventTarget {
 export class FakeEngine implements Engine {
   readonly calls: string[] = [];
   isLive = true;
+  variant: string | undefined;
   quiet = 0;
   liveEdge: LiveEdge | undefined;
   sync: number | undefined;
@@ -95,6 +96,9 @@ export class FakeEngine implements Engine {
   }
   syncTimeMs(): number | undefined {
     return this.sync;
+  }
+  playing(): string | undefined {
+    return this.variant;
   }
   qualities(): readonly Quality[] {
     return this.levels;

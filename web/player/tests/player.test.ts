@@ -427,3 +427,27 @@ describe("a token for one use", () => {
     expect(bench.engine.calls).toEqual([`load ${named}`]);
   });
 });
+
+describe("a ladder that changes while the picture waits", () => {
+  const listed = (...renditions: string[]): string[] => renditions.map((name) => `http://web.test/media/one/${name}/media.m3u8?v=x`);
+  const waits = async (playing: string): Promise<Bench> => {
+    const bench = new Bench({ watch: true });
+    bench.player.play();
+    bench.player.load(URL_MASTER);
+    bench.engine.news.ready("all", listed("source", "480p30", "160p30"));
+    bench.engine.variant = listed(playing)[0];
+    bench.video.tell("playing");
+    bench.waits();
+    bench.server = { status: 200, session: "fewer", addresses: listed("source", "160p30") };
+    await pass(4000);
+    return bench;
+  };
+
+  test("is no other broadcast while what is played is still in it", async () => {
+    expect((await waits("source")).engines).toHaveLength(1);
+  });
+
+  test("is loaded anew when what was played is gone", async () => {
+    expect((await waits("480p30")).engines).toHaveLength(2);
+  });
+});

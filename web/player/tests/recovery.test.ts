@@ -24,6 +24,7 @@ function bench(watch: boolean): { recovery: Recovery; did: string[]; errors: Pla
         server.asked += 1;
         return Promise.resolve(server.answer);
       },
+      goesOn: () => false,
       resume: () => did.push("resume"),
       recoverMedia: () => did.push("recoverMedia"),
       reload: () => did.push("reload"),
