@@ -16,6 +16,7 @@
 //! | [`function`] | functions and their permissions |
 //! | [`bucket`] | buckets, objects, website configuration |
 //! | [`playback`] | claims of playback tokens, origins |
+//! | [`ssm`] | parameters of Parameter Store |
 //! | [`poll`] | questions, polls, answers |
 
 pub mod bucket;
@@ -30,6 +31,7 @@ pub mod policy;
 pub mod poll;
 pub mod realm;
 pub mod secret;
+pub mod ssm;
 pub mod timestamp;
 
 pub use realm::Realm;

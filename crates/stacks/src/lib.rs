@@ -24,7 +24,7 @@
 //! | [`state`] | what is stored |
 //! | [`engine`] | operations on stacks |
 //!
-//! Source: AWS CloudFormation `cloudformation` 2010-05-15 and its template reference. Left out: `Rules`, `Transform`
+//! Source: AWS CloudFormation `cloudformation` 2010-05-15 and its template reference. Left out: `Transform`
 //! (macros), `Fn::ForEach`, `CreationPolicy`, nested stacks, drift, stack sets.
 
 pub mod check;

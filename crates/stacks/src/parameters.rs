@@ -11,10 +11,12 @@ use std::collections::BTreeMap;
 /// A parameter's pattern is compiled into at most this many bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
-/// Gives each parameter a value: the given one, or its default. Mistakes are added to `problems`.
+/// Gives each parameter a value: the given one, or its default. `stored` are the values in Parameter Store. Mistakes are
+/// added to `problems`.
 pub(crate) fn bind(
     template: &Template,
     given: &BTreeMap<String, String>,
+    stored: &BTreeMap<String, String>,
     problems: &mut Problems,
 ) -> BTreeMap<String, Argument> {
     for name in given.keys() {
@@ -30,6 +32,11 @@ pub(crate) fn bind(
             None => {
                 let expected = format!("a value of type {}", parameter.parameter_type.as_str());
                 problems.add(parameter.key.at, Fault::Missing { what: "parameter", name: name.clone(), expected });
+            }
+            Some(value) if parameter.parameter_type.is_stored() && !stored.contains_key(value) => {
+                let known = nearest(value, stored.keys().map(String::as_str));
+                let fault = Fault::Unknown { what: "parameter in Parameter Store", name: value.clone(), known };
+                problems.add(parameter.key.at, fault);
             }
             Some(value) => match allowed(parameter, value) {
                 Ok(()) => {
@@ -52,7 +59,7 @@ fn allowed(parameter: &Parameter, value: &str) -> Result<(), Fault> {
     if value.len() > PARAMETER_BYTES_MAX {
         return Err(Fault::Limit { what: "bytes of the value", limit: PARAMETER_BYTES_MAX, actual: value.len() });
     }
-    let items: Vec<&str> = match parameter.parameter_type.is_list() {
+    let items: Vec<&str> = match parameter.parameter_type.is_list() && !parameter.parameter_type.is_stored() {
         true => value.split(',').map(str::trim).collect(),
         false => vec![value],
     };
@@ -107,10 +114,13 @@ pub(crate) enum Show {
 pub(crate) fn values(
     template: &Template,
     arguments: &BTreeMap<String, Argument>,
+    stored: &BTreeMap<String, String>,
     show: Show,
 ) -> BTreeMap<String, Value> {
     let typed = |name: &str, argument: &Argument| {
         let text = if show == Show::Masked { argument.shown() } else { argument.value.expose() };
+        let is_stored = template.parameter(name).is_some_and(|parameter| parameter.parameter_type.is_stored());
+        let text = if is_stored { stored.get(text).map_or(text, String::as_str) } else { text };
         match template.parameter(name) {
             Some(parameter) if parameter.parameter_type.is_list() => {
                 text.split(',').map(|item| Value::String(item.trim().into())).collect()

@@ -51,7 +51,7 @@ pub trait Resources {
     fn attribute(&self, logical_id: &str, attribute: &str) -> Lookup;
 }
 
-/// What pseudo parameters tell.
+/// What pseudo parameters and Parameter Store tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surroundings {
     /// Region and account.
@@ -62,6 +62,8 @@ pub struct Surroundings {
     pub stack_name: String,
     /// As given at create.
     pub notification_arns: Vec<String>,
+    /// Values in Parameter Store by name, if the template asks for any.
+    pub stored: BTreeMap<String, String>,
 }
 
 /// Everything that values are worked out from.
@@ -121,6 +123,28 @@ pub fn conditions(
     Ok(decided)
 }
 
+/// Holds a template's rules: in each of which the condition holds, every assertion must.
+///
+/// # Errors
+/// What could not be worked out.
+pub fn broken_rules(scope: &Scope<'_>) -> Result<Vec<(Position, Fault)>, Mistake> {
+    let mut broken = Vec::new();
+    for (key, rule) in &scope.template.rules {
+        if let Some(condition) = &rule.condition
+            && !decide(condition, scope)?
+        {
+            continue;
+        }
+        for assertion in &rule.assertions {
+            if !decide(&assertion.assert, scope)? {
+                let description = assertion.description.clone();
+                broken.push((assertion.at, Fault::Rule { rule: key.name.clone(), description }));
+            }
+        }
+    }
+    Ok(broken)
+}
+
 fn decide(condition: &Condition, scope: &Scope<'_>) -> Result<bool, Mistake> {
     match condition {
         Condition::Equals(left, right) => {
@@ -150,6 +174,15 @@ fn decide(condition: &Condition, scope: &Scope<'_>) -> Result<bool, Mistake> {
             Ok(false)
         }
         Condition::Not(inner) => Ok(!decide(inner, scope)?),
+        Condition::Contains(list, value) => {
+            let (list, value) = (scope.evaluate(list)?, scope.evaluate(value)?);
+            Ok(match (&list, &value) {
+                (Outcome::Value(Value::Array(items)), Outcome::Value(value)) => {
+                    items.iter().any(|item| scalar(item).is_some() && scalar(item) == scalar(value))
+                }
+                _ => false,
+            })
+        }
         Condition::Named(key) => Ok(scope.holds(Some(&key.name))),
     }
 }

@@ -1,5 +1,5 @@
 use crate::{Batch, Error, Record, Select, Store};
-use headwater_model::{bucket, event, function, iam, ivs, poll};
+use headwater_model::{bucket, event, function, iam, ivs, poll, ssm};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -218,6 +218,13 @@ impl Document for bucket::Object {
     }
     fn parent(&self) -> String {
         self.bucket.clone()
+    }
+}
+
+impl Document for ssm::Parameter {
+    const KIND: &'static str = "parameter";
+    fn id(&self) -> String {
+        self.name.clone()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::check::{Checked, Planned, active, check, resolve, shown};
 use crate::parameters::{Show, bind, values};
 use crate::plan::{Action, Basis, Plan, attribute, kept_name, reference};
 use crate::provider::Registry;
-use crate::resolve::{Lookup, NoResources, Outcome, Resources, Scope, Surroundings, conditions, scalar};
+use crate::resolve::{Lookup, NoResources, Outcome, Resources, Scope, Surroundings, broken_rules, conditions, scalar};
 use crate::schema::Acknowledge;
 use crate::state::{Argument, Output, Resource, Stack};
 use crate::template::problem::Problems;
@@ -58,8 +58,8 @@ impl Blueprint {
         registry: &Registry,
     ) -> Result<Blueprint, TemplateError> {
         let (template, mut problems) = Template::read(text)?;
-        let arguments = bind(&template, &given, &mut problems);
-        let values = values(&template, &arguments, Show::Everything);
+        let arguments = bind(&template, &given, &surroundings.stored, &mut problems);
+        let values = values(&template, &arguments, &surroundings.stored, Show::Everything);
         let conditions = match conditions(&template, &surroundings, &values, &exports) {
             Ok(conditions) => conditions,
             Err((at, fault)) => {
@@ -77,6 +77,10 @@ impl Blueprint {
                 exports: &exports,
                 resources,
             };
+            match broken_rules(&scope(&NoResources)) {
+                Ok(broken) => broken.into_iter().for_each(|(at, fault)| problems.add(at, fault)),
+                Err((at, fault)) => problems.add(at, fault),
+            }
             let active = active(&template, &scope(&NoResources));
             check(&template, registry, &scope(&Planned { active: &active }), &mut problems)
         };
@@ -119,7 +123,7 @@ impl Blueprint {
 
     /// A resource's properties as JSON text for events, with `NoEcho` parameters masked.
     pub(crate) fn shown(&self, definition: &ResourceDefinition, resources: &BTreeMap<String, Resource>) -> String {
-        let masked = values(&self.template, &self.arguments, Show::Masked);
+        let masked = values(&self.template, &self.arguments, &self.surroundings.stored, Show::Masked);
         self.with_scope(resources, &masked, |scope| shown(definition, scope))
     }
 

@@ -177,7 +177,7 @@ impl Engine {
                     None => self.in_review(&input, now)?,
                 };
                 let given = given_values(&input.parameters, None)?;
-                let surroundings = self.surroundings(&stack.id, &stack.name, &input.notification_arns);
+                let surroundings = self.surroundings(&text, &stack.id, &stack.name, &input.notification_arns).await?;
                 let exports = self.exports_by_name().await?;
                 let blueprint = Blueprint::check(&text, given, surroundings, exports, self.registry())?;
                 let plan = blueprint.plan(self.registry(), &BTreeMap::new()).map_err(alone)?;

@@ -196,7 +196,7 @@ impl Driver {
         let exports = exports.into_iter().map(|export| (export.name, export.value.expose().to_owned())).collect();
         let given = stack.revision.arguments.iter();
         let given = given.map(|(name, argument)| (name.clone(), argument.value.expose().to_owned())).collect();
-        let surroundings = self.engine.surroundings(&stack.id, &stack.name, &stack.notification_arns);
+        let surroundings = self.engine.surroundings(&text, &stack.id, &stack.name, &stack.notification_arns).await?;
         Ok(Blueprint::check(&text, given, surroundings, exports, self.engine.registry()))
     }
 

@@ -22,6 +22,7 @@ pub use input::{CreateStack, DeleteStack, Error, Given, TemplateSource, UpdateSt
 
 use crate::plan::Plan;
 use crate::provider::Registry;
+use crate::resolve::Surroundings;
 use crate::state::{
     Export, Import, Operation, OperationKind, Resource, Revision, STACK_TYPE, Stack, StackEvent, StackName,
     StackStatus, TemplateText,
@@ -167,7 +168,7 @@ impl Engine {
     async fn begin_create(&self, id: String, input: CreateStack, review: Option<Stack>) -> Result<Beginning, Error> {
         let now = Timestamp::now();
         let given = given_values(&input.parameters, None)?;
-        let surroundings = self.surroundings(&id, &input.name, &input.notification_arns);
+        let surroundings = self.surroundings(&input.template, &id, &input.name, &input.notification_arns).await?;
         let exports = self.exports_by_name().await?;
         let blueprint = Blueprint::check(&input.template, given, surroundings, exports, self.registry())?;
         acknowledged(&blueprint, &input.capabilities)?;
@@ -307,7 +308,7 @@ impl Engine {
         parameters: &BTreeMap<String, Given>,
     ) -> Result<(Blueprint, Plan, BTreeMap<String, Resource>), Error> {
         let given = given_values(parameters, Some(stack))?;
-        let surroundings = self.surroundings(&stack.id, &stack.name, &stack.notification_arns);
+        let surroundings = self.surroundings(text, &stack.id, &stack.name, &stack.notification_arns).await?;
         let exports = self.exports_by_name().await?;
         let blueprint = Blueprint::check(text, given, surroundings, exports, self.registry())?;
         let resources = self.resources_by_name(&stack.id).await?;
@@ -404,7 +405,7 @@ impl Engine {
                 }
                 let given = given_values(&input.parameters, None)?;
                 let id = self.0.realm.stack_arn(&input.name, "planned");
-                let surroundings = self.surroundings(&id, &input.name, &[]);
+                let surroundings = self.surroundings(&text, &id, &input.name, &[]).await?;
                 let exports = self.exports_by_name().await?;
                 let blueprint = Blueprint::check(&text, given, surroundings, exports, self.registry())?;
                 Ok(blueprint.plan(self.registry(), &BTreeMap::new()).map_err(alone)?)
@@ -547,13 +548,26 @@ impl Engine {
         Ok(resources.into_iter().map(|resource| (resource.logical_id.clone(), resource)).collect())
     }
 
-    fn surroundings(&self, id: &str, name: &str, notification_arns: &[String]) -> crate::resolve::Surroundings {
-        crate::resolve::Surroundings {
+    /// What pseudo parameters tell, and what is in Parameter Store if the template asks for any of it.
+    async fn surroundings(
+        &self,
+        template: &str,
+        id: &str,
+        name: &str,
+        notification_arns: &[String],
+    ) -> Result<Surroundings, headwater_store::Error> {
+        let mut stored = BTreeMap::new();
+        if template.contains("AWS::SSM::Parameter::Value<") {
+            let parameters: Vec<headwater_model::ssm::Parameter> = list(self.store(), Select::default()).await?;
+            stored.extend(parameters.into_iter().map(|found| (found.name, found.value.expose().to_owned())));
+        }
+        Ok(Surroundings {
             realm: self.0.realm.clone(),
             stack_id: id.into(),
             stack_name: name.into(),
             notification_arns: notification_arns.to_vec(),
-        }
+            stored,
+        })
     }
 }
 

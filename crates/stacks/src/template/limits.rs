@@ -16,6 +16,8 @@ pub const PARAMETER_BYTES_MAX: usize = 4096;
 pub const MAPPINGS_MAX: usize = 200;
 /// Attributes of a mapping.
 pub const MAPPING_ATTRIBUTES_MAX: usize = 200;
+/// Rules. CloudFormation gives no figure; each may look at every parameter.
+pub const RULES_MAX: usize = 200;
 /// Outputs.
 pub const OUTPUTS_MAX: usize = 200;
 /// Characters of a name: logical ids, parameters, mappings, outputs.

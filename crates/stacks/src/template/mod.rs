@@ -6,6 +6,7 @@ pub mod limits;
 pub mod parameter;
 pub mod problem;
 mod read;
+pub mod rule;
 mod sections;
 pub mod tree;
 
@@ -13,6 +14,7 @@ pub use condition::Condition;
 pub use expression::{Expr, Form, Piece, Reference};
 pub use parameter::{Parameter, ParameterType};
 pub use problem::{Fault, Position, Problem, TemplateError};
+pub use rule::Rule;
 
 use crate::state::DeletionPolicy;
 use std::collections::BTreeMap;
@@ -31,6 +33,8 @@ pub struct Template {
     pub mappings: BTreeMap<String, BTreeMap<String, BTreeMap<String, Node>>>,
     /// By name, in order of the text.
     pub conditions: Vec<(Key, Condition)>,
+    /// By name, in order of the text.
+    pub rules: Vec<(Key, Rule)>,
     /// In order of the text; at least one.
     pub resources: Vec<ResourceDefinition>,
     /// In order of the text.

@@ -19,6 +19,11 @@ pub enum ParameterType {
     Aws(String),
     /// A list of such names.
     AwsList(String),
+    /// The name of a parameter in Parameter Store, of which the value is meant, such as
+    /// `AWS::SSM::Parameter::Value<String>`.
+    Stored(String),
+    /// The same, of a list.
+    StoredList(String),
 }
 
 impl ParameterType {
@@ -29,13 +34,24 @@ impl ParameterType {
             ParameterType::Number => "Number",
             ParameterType::Numbers => "List<Number>",
             ParameterType::Texts => "CommaDelimitedList",
-            ParameterType::Aws(name) | ParameterType::AwsList(name) => name,
+            ParameterType::Aws(name)
+            | ParameterType::AwsList(name)
+            | ParameterType::Stored(name)
+            | ParameterType::StoredList(name) => name,
         }
     }
 
     /// Whether its value is a list.
     pub fn is_list(&self) -> bool {
-        matches!(self, ParameterType::Numbers | ParameterType::Texts | ParameterType::AwsList(_))
+        matches!(
+            self,
+            ParameterType::Numbers | ParameterType::Texts | ParameterType::AwsList(_) | ParameterType::StoredList(_)
+        )
+    }
+
+    /// Whether what is given is the name of a parameter in Parameter Store.
+    pub fn is_stored(&self) -> bool {
+        matches!(self, ParameterType::Stored(_) | ParameterType::StoredList(_))
     }
 }
 
@@ -133,6 +149,9 @@ pub(crate) fn parse(key: &Key, node: &Node, problems: &mut Problems) -> Option<P
     })
 }
 
+/// Before what the stored value is, and `>`.
+const STORED: &str = "AWS::SSM::Parameter::Value<";
+
 fn parameter_type(node: &Node, problems: &mut Problems) -> Option<ParameterType> {
     let name = node.scalar().unwrap_or_default();
     match name.as_str() {
@@ -141,9 +160,10 @@ fn parameter_type(node: &Node, problems: &mut Problems) -> Option<ParameterType>
         "List<Number>" => Some(ParameterType::Numbers),
         "CommaDelimitedList" | "List<String>" => Some(ParameterType::Texts),
         name if name.starts_with("List<AWS::") => Some(ParameterType::AwsList(name.into())),
-        name if name.starts_with("AWS::SSM::") => {
-            problems.add(node.at, Fault::Unsupported(format!("the parameter type {name}")));
-            None
+        name if name.starts_with(STORED) => {
+            let of = &name[STORED.len()..];
+            let is_list = of.starts_with("List<") || of == "CommaDelimitedList>";
+            Some(if is_list { ParameterType::StoredList(name.into()) } else { ParameterType::Stored(name.into()) })
         }
         name if name.starts_with("AWS::") => Some(ParameterType::Aws(name.into())),
         _ => {

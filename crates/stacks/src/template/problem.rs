@@ -110,6 +110,14 @@ pub enum Fault {
         /// What is wrong.
         detail: String,
     },
+    /// A rule's assertion does not hold for the values that the parameters have.
+    #[error("the rule {rule:?} does not hold{}", explained(.description))]
+    Rule {
+        /// Its name.
+        rule: String,
+        /// The assertion's `AssertDescription`.
+        description: Option<String>,
+    },
     /// An import of what nobody exports.
     #[error("No export named {0} found.")]
     NoExport(String),

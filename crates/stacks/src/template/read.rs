@@ -8,12 +8,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// YAML's short forms and what they stand for.
-const SHORT_FORMS: [(&str, &str); 20] = [
+const SHORT_FORMS: [(&str, &str); 21] = [
     ("Ref", "Ref"),
     ("Condition", "Condition"),
     ("And", "Fn::And"),
     ("Base64", "Fn::Base64"),
     ("Cidr", "Fn::Cidr"),
+    ("Contains", "Fn::Contains"),
     ("Equals", "Fn::Equals"),
     ("FindInMap", "Fn::FindInMap"),
     ("GetAZs", "Fn::GetAZs"),

@@ -1,14 +1,14 @@
 //! Reads a template's sections and checks the names that they use among themselves.
 
-use super::condition::{self, Condition};
+use super::condition::{self, Condition, Place};
 use super::expression::{self, Expr, Form, Reference};
 use super::limits::{
     DESCRIPTION_BYTES_MAX, MAPPING_ATTRIBUTES_MAX, MAPPINGS_MAX, NAME_LENGTH_MAX, OUTPUTS_MAX, PARAMETERS_MAX,
-    RESOURCES_MAX,
+    RESOURCES_MAX, RULES_MAX,
 };
 use super::problem::{Fault, Problems, nearest};
 use super::tree::{Data, Key, Node};
-use super::{OutputDefinition, ResourceDefinition, Template, parameter};
+use super::{OutputDefinition, ResourceDefinition, Template, parameter, rule};
 use crate::resolve::PSEUDO_PARAMETERS;
 use crate::state::DeletionPolicy;
 use std::collections::BTreeMap;
@@ -47,6 +47,7 @@ pub(super) fn template(root: &Node, mut problems: Problems) -> (Template, Proble
         parameters: Vec::new(),
         mappings: BTreeMap::new(),
         conditions: Vec::new(),
+        rules: Vec::new(),
         resources: Vec::new(),
         outputs: Vec::new(),
     };
@@ -92,8 +93,8 @@ fn section(key: &Key, node: &Node, read: &mut Template, problems: &mut Problems)
         }
         "Conditions" => {
             for (key, node) in members("conditions", RESOURCES_MAX, node, problems) {
-                let read_condition =
-                    problems.within("condition", &key.name, |problems| condition::parse(node, problems));
+                let read_condition = problems
+                    .within("condition", &key.name, |problems| condition::parse(node, Place::Conditions, problems));
                 // One that could not be read still has its name, so that its uses are not mistakes too.
                 let stand_in = || Condition::And(Vec::new());
                 read.conditions.push((key.clone(), read_condition.unwrap_or_else(stand_in)));
@@ -122,7 +123,13 @@ fn section(key: &Key, node: &Node, read: &mut Template, problems: &mut Problems)
                 read.outputs.extend(output);
             }
         }
-        "Rules" | "Transform" => problems.add(key.at, Fault::Unsupported(format!("the section {}", key.name))),
+        "Rules" => {
+            for (key, node) in members("rules", RULES_MAX, node, problems) {
+                let rule = problems.within("rule", &key.name, |problems| rule::parse(key, node, problems));
+                read.rules.extend(rule.map(|rule| (key.clone(), rule)));
+            }
+        }
+        "Transform" => problems.add(key.at, Fault::Unsupported(format!("the section {}", key.name))),
         name => {
             let known = nearest(name, SECTIONS);
             problems.add(key.at, Fault::Unknown { what: "section", name: name.into(), known });
@@ -344,6 +351,15 @@ fn names(read: &Template, problems: &mut Problems) {
             }
             for expression in condition.expressions() {
                 expression_names(read, expression, false, problems);
+            }
+        });
+    }
+    for (key, rule) in &read.rules {
+        problems.within("rule", &key.name, |problems| {
+            for condition in rule.conditions() {
+                for expression in condition.expressions() {
+                    expression_names(read, expression, false, problems);
+                }
             }
         });
     }

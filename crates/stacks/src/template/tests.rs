@@ -2,7 +2,7 @@
 
 use super::limits::{DEPTH_MAX, TEMPLATE_BYTES_MAX};
 use super::*;
-use crate::engine::{CreateStack, Engine, Given, Options};
+use crate::engine::{CreateStack, Engine, Given, Options, UpdateStack};
 use crate::testing::{MemoryStore, World};
 use headwater_model::Realm;
 use proptest::prelude::*;
@@ -258,4 +258,108 @@ proptest! {
         let (root, _) = read::read(&value.to_string()).unwrap();
         prop_assert_eq!(root.to_json(), value);
     }
+}
+
+const RULES: &str = "
+Parameters:
+  Mode: {Type: String, Default: SLOW}
+  Count: {Type: Number, Default: 1}
+Rules:
+  Fast:
+    RuleCondition: !Equals [!Ref Mode, FAST]
+    Assertions:
+      - Assert: !Not [!Equals [!Ref Count, 1]]
+        AssertDescription: a fast one has more than one
+  Known:
+    Assertions:
+      - Assert: !Contains [[SLOW, FAST], !Ref Mode]
+Resources:
+  T: {Type: Test::Thing, Properties: {Mode: !Ref Mode}}
+";
+
+#[tokio::test(start_paused = true)]
+async fn rules_hold_parameters_together_before_anything_is_made() {
+    assert_eq!(mistakes(RULES, &[]).await, "none");
+    assert_eq!(mistakes(RULES, &[("Mode", "FAST"), ("Count", "2")]).await, "none");
+    let told = mistakes(RULES, &[("Mode", "FAST")]).await;
+    let expected = r#"line 9, column 9: rule "Fast": the rule "Fast" does not hold: a fast one has more than one"#;
+    assert_eq!(told, expected);
+    let told = mistakes(RULES, &[("Mode", "NONE")]).await;
+    assert!(told.contains(r#"the rule "Known" does not hold"#), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_cannot_be_read_is_told() {
+    for (rule, expected) in [
+        ("{Assertions: []}", "expected a list of objects with Assert, found a list"),
+        ("{}", r#"member "Assertions" is missing"#),
+        ("{Assertion: []}", r#"unknown member "Assertion" (expected one of Assertions"#),
+        ("{Assertions: [{AssertDescription: x}]}", r#"member "Assert" is missing"#),
+        ("{Assertions: [{Assert: {Condition: C}}]}", "expected Fn::Equals, Fn::And, Fn::Or, Fn::Not or Fn::Contains"),
+        ("{Assertions: [{Assert: !Contains [x]}]}", "expected [a list, a value]"),
+        ("{Assertions: [{Assert: {Fn::EachMemberIn: [[a], [b]]}}]}", "Fn::EachMemberIn is not supported"),
+        ("{Assertions: [{Assert: !Equals [!Ref T, 1]}]}", "parameters only"),
+        ("{Assertions: [{Assert: !Equals [!Ref Nobody, 1]}]}", r#"unknown parameter "Nobody""#),
+    ] {
+        let told = mistakes(&format!("Rules:\n  R: {rule}\nResources:\n  T: {{Type: Test::Thing}}\n"), &[]).await;
+        assert!(told.contains(expected), "{rule}: {told}");
+    }
+    let condition = "Conditions:\n  C: !Contains [[a], b]\nResources:\n  T: {Type: Test::Thing}\n";
+    let told = mistakes(condition, &[]).await;
+    assert!(told.contains("expected Fn::Equals, Fn::And, Fn::Or, Fn::Not or Condition"), "for rules only: {told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parameter_may_name_one_of_parameter_store() {
+    let template = "
+Parameters:
+  Colour: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /app/colour}
+  Names: {Type: 'AWS::SSM::Parameter::Value<List<String>>', Default: /app/names}
+  Name: {Type: 'AWS::SSM::Parameter::Name', Default: /app/none}
+Rules:
+  NotRed: {Assertions: [{Assert: !Not [!Contains [[red], !Ref Colour]]}]}
+Resources:
+  T: {Type: Test::Thing, Properties: {Value: !Join ['', [!Ref Colour, !Select [1, !Ref Names], !Ref Name]]}}
+";
+    let told = mistakes(template, &[]).await;
+    assert!(told.contains(r#"unknown parameter in Parameter Store "/app/colour""#), "{told}");
+    let store = MemoryStore::default();
+    let put = async |name: &str, value: &str| {
+        let parameter = headwater_model::ssm::Parameter {
+            name: name.into(),
+            kind: headwater_model::ssm::Kind::String,
+            value: headwater_model::Secret::new(value),
+            version: 1,
+            description: String::new(),
+            tags: Default::default(),
+            modified_at: headwater_model::Timestamp(0),
+        };
+        let mut batch = headwater_store::Batch::new();
+        batch.put(&parameter).unwrap();
+        headwater_store::Store::commit(&store, batch).await.unwrap();
+    };
+    put("/app/colour", "blue").await;
+    put("/app/names", "a, b").await;
+    let world = World::default();
+    let engine = Engine::new(Arc::new(store.clone()), Realm::default(), Options::default());
+    engine.register(world.registry());
+    let id = engine.create(CreateStack::new("s", template)).await.unwrap();
+    let cancel = CancellationToken::new();
+    let worker = tokio::spawn({
+        let (engine, cancel) = (engine.clone(), cancel.clone());
+        async move { engine.run(cancel).await }
+    });
+    let stack = engine.settled(&id).await.unwrap();
+    assert_eq!(stack.status.as_str(), "CREATE_COMPLETE", "{:?}", engine.events(&id).await);
+    assert_eq!(world.of("T").unwrap().1.properties["Value"], "blueb/app/none");
+    let again = engine.update(UpdateStack::new("s", template)).await;
+    assert_eq!(again.unwrap_err().to_string(), "No updates are to be performed.");
+    put("/app/colour", "green").await;
+    engine.settled(&engine.update(UpdateStack::new("s", template)).await.unwrap()).await.unwrap();
+    assert_eq!(world.of("T").unwrap().1.properties["Value"], "greenb/app/none", "the value is read for each update");
+    put("/app/colour", "red").await;
+    let refused = engine.update(UpdateStack::new("s", template)).await.unwrap_err().to_string();
+    assert!(refused.contains(r#"the rule "NotRed" does not hold"#), "{refused}");
+    cancel.cancel();
+    worker.await.unwrap();
 }
