@@ -10,6 +10,7 @@
 //! | [`sessions`] | the journal of stream sessions: records and events, written together |
 //! | [`broadcasts`] | the port to the live streams |
 //! | [`iam`] | roles, users, access keys, policies; what a principal may do |
+//! | [`cdk`] | what the CDK expects to find |
 //! | [`credentials`] | access keys by id, the root key, temporary keys of roles |
 //! | [`delivery`] | brings events to the targets of rules |
 //! | [`events`], [`logs`] | rules and targets; log groups |
@@ -19,6 +20,7 @@
 //! | [`operator`] | what the command line asks for |
 //! | [`playback`] | what private playback is decided by |
 //! | [`stacks`] | providers of the resource types, stack operations |
+//! | [`ssm`] | parameters of Parameter Store |
 //! | [`s3`] | buckets and objects |
 //!
 //! Construction order, which [`Parts`] asks for: the store, then what needs only the store (interact, the stacks' engine,
@@ -27,6 +29,7 @@
 
 pub mod broadcasts;
 mod cache;
+pub mod cdk;
 pub mod credentials;
 pub mod delivery;
 mod error;
@@ -42,6 +45,7 @@ pub mod operator;
 pub mod playback;
 pub mod s3;
 pub mod sessions;
+pub mod ssm;
 pub mod stacks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -8,6 +8,7 @@
 //! | [`events`] | `AWS::Events::Rule` |
 //! | [`s3`] | `AWS::S3::Bucket`, `AWS::S3::BucketPolicy` |
 //! | [`logs`] | `AWS::Logs::LogGroup` |
+//! | [`ssm`] | `AWS::SSM::Parameter` |
 //! | [`cdk`] | `AWS::CDK::Metadata` |
 //! | [`custom`] | `AWS::CloudFormation::CustomResource`, `Custom::…` |
 //! | [`live`] | `Headwater::Live::Site`, `Headwater::Live::Poll` |
@@ -29,6 +30,7 @@ pub mod lambda;
 pub mod live;
 pub mod logs;
 pub mod s3;
+pub mod ssm;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +61,7 @@ pub fn registry(control: &Control) -> Registry {
         .with(s3::BucketProvider::new(control))
         .with(s3::BucketPolicyProvider::new(control))
         .with(logs::LogGroupProvider::new(control))
+        .with(ssm::ParameterProvider::new(control))
         .with(cdk::MetadataProvider::default())
         .with(custom::CustomProvider::new(control, "AWS::CloudFormation::CustomResource"))
         .with_prefix("Custom::", custom::CustomProvider::new(control, "Custom::*"))

@@ -29,6 +29,7 @@ pub mod requests;
 pub mod s3;
 mod services;
 pub mod sigv4;
+pub mod ssm;
 pub mod sts;
 #[cfg(test)]
 mod tests;

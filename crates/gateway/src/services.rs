@@ -1,7 +1,7 @@
 //! Every service of the gateway in one table: how it is recognised, which protocol it speaks, who answers.
 
 use crate::{Access, Call, Gateway, Input, Reply, ServiceError};
-use crate::{cloudformation, cloudwatch, events, iam, ivs, lambda, logs, native, sts};
+use crate::{cloudformation, cloudwatch, events, iam, ivs, lambda, logs, native, ssm, sts};
 use ::http::{HeaderMap, Method};
 use headwater_model::Realm;
 
@@ -16,6 +16,7 @@ pub(crate) enum Service {
     Lambda,
     CloudFormation,
     CloudWatch,
+    Ssm,
     Native,
 }
 
@@ -136,6 +137,14 @@ pub(crate) const SERVICES: &[Definition] = &[
         body_bytes_max: BODY_BYTES_MAX,
     },
     Definition {
+        service: Service::Ssm,
+        signing_name: "ssm",
+        protocol: Protocol::Json11,
+        target: "AmazonSSM",
+        namespace: "",
+        body_bytes_max: BODY_BYTES_MAX,
+    },
+    Definition {
         service: Service::Native,
         signing_name: "headwater",
         protocol: Protocol::RestJson,
@@ -195,6 +204,7 @@ pub(crate) fn access(definition: &Definition, realm: &Realm, operation: &str, in
         Service::Lambda => lambda::access(realm, operation, input),
         Service::CloudFormation => cloudformation::access(realm, operation, input),
         Service::CloudWatch => cloudwatch::access(realm, operation, input),
+        Service::Ssm => ssm::access(realm, operation, input),
         Service::Native => None,
     };
     named.unwrap_or_else(|| Access { action: format!("{}:{operation}", definition.signing_name), resource: "*".into() })
@@ -211,6 +221,7 @@ pub(crate) async fn call(service: Service, gateway: &Gateway, call: Call) -> Res
         Service::Lambda => lambda::call(gateway, call).await,
         Service::CloudFormation => cloudformation::call(gateway, call).await,
         Service::CloudWatch => cloudwatch::call(gateway, call).await,
+        Service::Ssm => ssm::call(gateway, call).await,
         Service::Native => native::call(gateway, call).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Facts, attach, check_name, check_path, fresh, known, managed, put_inline};
 use crate::credentials::{CHAINED_S_MAX, KnownKey, SESSION_S_MAX, SESSION_S_MIN};
-use crate::{Control, Error};
+use crate::{Control, Error, cdk};
 use headwater_model::iam::{AccessKey, Principal, ROLE_SESSION_S_DEFAULT, Role, Session};
 use headwater_model::policy::{self, Context, Decision, Policy};
 use headwater_model::{Realm, Timestamp, id};
@@ -265,8 +265,16 @@ pub async fn assume_role(
         resource: ask.role_arn.clone(),
     };
     let name = ask.role_arn.rsplit('/').next().unwrap_or_default();
+    let mut role = headwater_store::find::<Role>(control.store(), name).await?;
+    if role.is_none()
+        && cdk::is_role(control, name)
+        && super::decide(control, caller, "sts:AssumeRole", &ask.role_arn, facts, now).await?.is_allowed()
+    {
+        cdk::bootstrap(control, now).await?;
+        role = headwater_store::find(control.store(), name).await?;
+    }
     // Whether a role exists is nobody's business who may not take it.
-    let role = headwater_store::find::<Role>(control.store(), name).await?.filter(|role| role.arn == ask.role_arn);
+    let role = role.filter(|role| role.arn == ask.role_arn);
     let role = role.ok_or_else(|| denied("sts:AssumeRole"))?;
     let facts = facts_of(&ask, facts);
     for action in actions_of(&ask) {
