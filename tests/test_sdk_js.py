@@ -10,7 +10,7 @@ from conftest import ROOT
 
 FOLDER = ROOT / "tests" / "sdk-js"
 # Each with the checks that it has at least: a suite that ends early has fewer.
-SUITES = {"ivs": 200, "stacks": 40, "objects": 60, "functions": 40, "rules": 40, "figures": 15, "identity": 50, "clocks": 80}
+SUITES = {"ivs": 200, "stacks": 40, "objects": 60, "functions": 40, "rules": 40, "figures": 15, "identity": 50, "parameters": 30, "clocks": 80}
 
 
 @pytest.mark.parametrize("suite", SUITES)

@@ -5,7 +5,7 @@
 
 import { report } from './check.mjs';
 
-const SUITES = ['ivs', 'stacks', 'objects', 'functions', 'rules', 'figures', 'identity', 'clocks'];
+const SUITES = ['ivs', 'stacks', 'objects', 'functions', 'rules', 'figures', 'identity', 'parameters', 'clocks'];
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !SUITES.includes(name));

@@ -247,6 +247,11 @@ fn summaries(datum: &Input) -> Result<Vec<Summary>, ServiceError> {
         let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
         number.filter(|number| number.is_finite()).ok_or_else(|| invalid("a value must be a number"))
     };
+    let forms = ["Value", "Values", "StatisticValues"].into_iter().filter(|name| datum.value(name).is_some());
+    if forms.count() > 1 {
+        let message = "a datum may have only one of Value, Values and StatisticValues";
+        return Err(ServiceError::new("InvalidParameterCombination", StatusCode::BAD_REQUEST, message));
+    }
     if let Some(set) = datum.structure("StatisticValues")? {
         let of = |name: &str| finite(required(set.value(name), name)?);
         let (count, sum, minimum, maximum) = (of("SampleCount")?, of("Sum")?, of("Minimum")?, of("Maximum")?);

@@ -115,7 +115,8 @@ async fn role_operation(control: &Control, call: &Call) -> Result<Option<Reply>,
             let description = input.text("Description")?;
             let role = roles::update_role(control, name()?, description, max_session(input)?).await.map_err(worded)?;
             match call.operation.as_str() {
-                "UpdateRole" => json!({}),
+                // A result without members: its element must be there, and `null` members are not written.
+                "UpdateRole" => json!({ "Nothing": null }),
                 _ => json!({"Role": wire::role(&role)}),
             }
         }

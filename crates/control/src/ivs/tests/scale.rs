@@ -156,6 +156,43 @@ async fn no_operation_reads_more_sessions_than_it_answers_with() {
     assert_eq!((pages, listed.len()), (7, 333));
 }
 
+/// Prints how long the calls about sessions take with the default quota of channels and 50,000 sessions, a tenth of
+/// them of one channel. `docs/benchmarks.md` has the figures.
+#[tokio::test]
+#[ignore = "half a minute, for its figures"]
+async fn sessions_of_many_channels_are_found_quickly() {
+    let store: Arc<dyn Store> = Arc::new(headwater_store::SqliteStore::in_memory().await.unwrap());
+    let realm = headwater_model::Realm::default();
+    let channels: Vec<_> = (0..5_000).map(|n| Channel::new(&realm, format!("c{n}"), NOW)).collect();
+    fill_sessions(&*store, &channels, 45_000).await;
+    let busy = [Channel::new(&realm, "busy", NOW)];
+    let mut batch = Writes::new();
+    for index in 0..5_000_i64 {
+        let start = NOW.plus_ms(index);
+        batch.insert(&StreamSession::new(busy[0].clone(), format!("st-x{index:022}"), start)).unwrap();
+    }
+    store.commit(batch).await.unwrap();
+    let bench = crate::testing::bench_over(store, Quotas::default()).await;
+    for (what, arn) in [("nine sessions", &channels[2_500].arn), ("5,000 sessions", &busy[0].arn)] {
+        let began = std::time::Instant::now();
+        for _ in 0..200 {
+            streams::stream_session(&bench.control, arn, None).await.unwrap();
+        }
+        let latest = began.elapsed() / 200;
+        let began = std::time::Instant::now();
+        let (mut request, mut pages) = (PageRequest::default(), 0);
+        loop {
+            let page = streams::list_stream_sessions(&bench.control, arn, &request).await.unwrap();
+            pages += 1;
+            request.next_token = page.next_token;
+            if request.next_token.is_none() {
+                break;
+            }
+        }
+        println!("a channel of {what}: the latest {latest:?}, a page {:?} ({pages} pages)", began.elapsed() / pages);
+    }
+}
+
 #[tokio::test]
 async fn a_channel_is_read_once_for_many_calls_about_its_stream_and_anew_when_it_changes() {
     let inner: Arc<dyn Store> = Arc::new(headwater_store::SqliteStore::in_memory().await.unwrap());
