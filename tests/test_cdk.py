@@ -51,6 +51,9 @@ def test_an_application_is_deployed_changed_and_destroyed_without_a_bootstrap(se
     assert {p["ParameterKey"]: p["ParameterValue"] for p in stack["Parameters"]} == {
         "BootstrapVersion": "/cdk-bootstrap/hnb659fds/version"}
 
+    _, said = cdk("bootstrap")
+    assert "bootstrapped (no changes)" in said, said
+
     code, said = cdk("diff", "--fail")
     assert code == 0 and "There were no differences" in said, said
     code, said = cdk("diff", "--fail", "--context", "name=other", ok=False)
@@ -68,18 +71,34 @@ def test_an_application_is_deployed_changed_and_destroyed_without_a_bootstrap(se
         "cfn-exec-role", "deploy-role", "file-publishing-role", "image-publishing-role", "lookup-role")), "of the CDK's own"
 
 
+@pytest.mark.timeout(300)
+def test_a_bootstrap_before_the_first_deploy_finds_nothing_to_do(server, cdk):
+    _, said = cdk("bootstrap")
+    assert "bootstrapped (no changes)" in said, said
+    stacks = server.client("cloudformation")
+    toolkit = stacks.describe_stacks(StackName="CDKToolkit")["Stacks"][0]
+    assert toolkit["StackStatus"] == "CREATE_COMPLETE"
+    assert {o["OutputKey"]: o["OutputValue"] for o in toolkit["Outputs"]}["BucketName"] == "cdk-hnb659fds-assets-000000000000-us-east-1"
+    # It is a stack like others: it goes, and comes again when it is asked for.
+    stacks.delete_stack(StackName="CDKToolkit")
+    stacks.get_waiter("stack_delete_complete").wait(StackName=toolkit["StackId"], WaiterConfig={"Delay": 1})
+    assert server.client("s3").list_buckets()["Buckets"] == [] and server.client("iam").list_roles()["Roles"] == []
+    assert server.client("ssm").get_parameter(Name="/cdk-bootstrap/hnb659fds/version")["Parameter"]["Value"] == "1000"
+    assert stacks.describe_stacks(StackName="CDKToolkit")["Stacks"][0]["StackId"] != toolkit["StackId"]
+
+
 def test_a_template_of_the_cdk_that_wants_a_newer_bootstrap_is_refused_by_its_rule(server):
-    assert server.client("ssm").get_parameter(Name="/cdk-bootstrap/hnb659fds/version")["Parameter"]["Value"] == "30"
-    old = [str(version) for version in range(1, 31)]
+    assert server.client("ssm").get_parameter(Name="/cdk-bootstrap/hnb659fds/version")["Parameter"]["Value"] == "1000"
+    old = ["1", "2", "1000"]
     body = {
         "Parameters": {"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/cdk-bootstrap/hnb659fds/version"}},
         "Rules": {"CheckBootstrapVersion": {"Assertions": [{
             "Assert": {"Fn::Not": [{"Fn::Contains": [old, {"Ref": "BootstrapVersion"}]}]},
-            "AssertDescription": "CDK bootstrap stack version 31 required."}]}},
+            "AssertDescription": "CDK bootstrap stack version 1001 required."}]}},
         "Resources": {"C": {"Type": "AWS::IVS::Channel"}},
     }
     stacks = server.client("cloudformation")
-    with pytest.raises(botocore.exceptions.ClientError, match="CheckBootstrapVersion.*version 31 required"):
+    with pytest.raises(botocore.exceptions.ClientError, match="CheckBootstrapVersion.*version 1001 required"):
         stacks.create_stack(StackName="old", TemplateBody=json.dumps(body))
     body["Rules"]["CheckBootstrapVersion"]["Assertions"][0]["Assert"]["Fn::Not"][0]["Fn::Contains"][0] = ["1", "2"]
     stacks.create_stack(StackName="new", TemplateBody=json.dumps(body))
@@ -95,6 +114,13 @@ def test_only_who_may_take_a_role_of_the_cdk_has_it_made(server):
     arn = "arn:aws:iam::000000000000:role/cdk-hnb659fds-deploy-role-000000000000-us-east-1"
     with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
         user.assume_role(RoleArn=arn, RoleSessionName="cdk")
+    read = {"Effect": "Allow", "Action": ["ssm:Get*", "cloudformation:Describe*"], "Resource": "*"}
+    iam.put_user_policy(UserName="nobody", PolicyName="read", PolicyDocument=json.dumps({"Statement": [read]}))
+    client = lambda service: server.client(service, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
+    with pytest.raises(botocore.exceptions.ClientError, match="ParameterNotFound"):
+        client("ssm").get_parameter(Name="/cdk-bootstrap/hnb659fds/version")
+    with pytest.raises(botocore.exceptions.ClientError, match="does not exist"):
+        client("cloudformation").describe_stacks(StackName="CDKToolkit")
     assert iam.list_roles()["Roles"] == []
     taken = server.client("sts").assume_role(RoleArn=arn, RoleSessionName="cdk")["Credentials"]
     assert taken["SessionToken"] and len(iam.list_roles()["Roles"]) == 5

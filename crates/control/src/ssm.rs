@@ -1,7 +1,7 @@
 //! Parameters of Parameter Store. Source: Systems Manager `ssm` 2014-11-06. There are no labels, older versions, policies,
 //! tiers, and no `SecureString`: there is no key management here.
 
-use crate::{Control, Error, cdk};
+use crate::{Control, Error};
 use headwater_model::ssm::{Kind, Parameter};
 use headwater_model::{Secret, Timestamp};
 use headwater_store::{Batch, Document, Select, load};
@@ -29,17 +29,13 @@ pub struct Put {
     pub overwrite: bool,
 }
 
-/// The parameter of this name, or of this ARN. That of the CDK's bootstrap is made when it is asked for.
+/// The parameter of this name, or of this ARN.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Store`].
-pub async fn parameter(control: &Control, name: &str, now: Timestamp) -> Result<Parameter, Error> {
+pub async fn parameter(control: &Control, name: &str) -> Result<Parameter, Error> {
     let plain = plain_name(control, name);
-    let mut found = headwater_store::find(control.store(), &plain).await?;
-    if found.is_none() && plain == cdk::VERSION_PARAMETER {
-        cdk::bootstrap(control, now).await?;
-        found = headwater_store::find(control.store(), &plain).await?;
-    }
+    let found = headwater_store::find(control.store(), &plain).await?;
     found.ok_or_else(|| Error::not_found("parameter", name))
 }
 

@@ -12,10 +12,10 @@ mod wire;
 
 use crate::{Access, Call, Gateway, Input, Reply, ServiceError};
 use ::http::StatusCode;
-use headwater_control::Control;
 use headwater_control::stacks::engine::Summary;
 use headwater_control::stacks::state::{OnFailure, Stack, StackStatus};
 use headwater_control::stacks::{CreateStack, DeleteStack, Error, Given, TemplateSource, UpdateStack};
+use headwater_control::{Control, cdk};
 use headwater_model::Realm;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -109,6 +109,15 @@ fn on_failure(input: &Input) -> Result<OnFailure, ServiceError> {
             Err(ServiceError::validation(format!("OnFailure {other:?} is none of DO_NOTHING, ROLLBACK, DELETE")))
         }
     }
+}
+
+/// Makes what the CDK expects to find, if the caller may make stacks.
+pub(crate) async fn bootstrap_cdk(control: &Control, call: &Call) -> Result<(), ServiceError> {
+    let stack = control.realm().stack_arn(cdk::STACK, "*");
+    if call.may(control, "cloudformation:CreateStack", &stack).await? {
+        cdk::bootstrap(control).await?;
+    }
+    Ok(())
 }
 
 /// The template that a request carries or points to.
@@ -224,7 +233,12 @@ async fn reading(control: &Control, call: &Call) -> Result<Option<Value>, Servic
     let stack_name = || input.required("StackName");
     Ok(Some(match call.operation.as_str() {
         "DescribeStacks" => match input.text("StackName")? {
-            Some(name) => json!({ "Stacks": [wire::stack(&engine.stack(name).await.map_err(worded)?)] }),
+            Some(name) => {
+                if name == cdk::STACK && matches!(engine.stack(name).await, Err(Error::NoStack(_))) {
+                    bootstrap_cdk(control, call).await?;
+                }
+                json!({ "Stacks": [wire::stack(&engine.stack(name).await.map_err(worded)?)] })
+            }
             None => {
                 let stacks = engine.stacks().await.map_err(worded)?;
                 let there = stacks.iter().filter(|stack| stack.status != StackStatus::DeleteComplete);

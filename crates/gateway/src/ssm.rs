@@ -1,11 +1,11 @@
 //! Parameter Store: `ssm` 2014-11-06, JSON 1.1. Nothing else of Systems Manager is here.
 
-use crate::{Access, Call, Gateway, Input, Reply, ServiceError};
+use crate::{Access, Call, Gateway, Input, Reply, ServiceError, cloudformation};
 use ::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headwater_control::ssm::{self, Put};
-use headwater_control::{Control, Error};
+use headwater_control::{Control, Error, cdk};
 use headwater_model::Realm;
 use headwater_model::ssm::{Kind, Parameter};
 use serde_json::{Map, Value, json};
@@ -40,13 +40,17 @@ async fn answer(control: &Control, call: &Call) -> Result<Reply, ServiceError> {
     let input = &call.input;
     let reply = match call.operation.as_str() {
         "GetParameter" => {
-            let found = ssm::parameter(control, input.required("Name")?, call.now).await.map_err(worded)?;
+            let name = input.required("Name")?;
+            if name == cdk::VERSION_PARAMETER && ssm::find(control, name).await?.is_none() {
+                cloudformation::bootstrap_cdk(control, call).await?;
+            }
+            let found = ssm::parameter(control, name).await.map_err(worded)?;
             json!({ "Parameter": shown(control, &found) })
         }
         "GetParameters" => {
             let (mut found, mut missing) = (Vec::new(), Vec::new());
             for name in names(input)? {
-                match ssm::parameter(control, &name, call.now).await {
+                match ssm::parameter(control, &name).await {
                     Ok(parameter) => found.push(shown(control, &parameter)),
                     Err(Error::NotFound { .. }) => missing.push(name),
                     Err(error) => return Err(worded(error)),
@@ -82,7 +86,7 @@ async fn answer(control: &Control, call: &Call) -> Result<Reply, ServiceError> {
             json!({})
         }
         "ListTagsForResource" => {
-            let found = ssm::parameter(control, tagged(input)?, call.now).await.map_err(of_resource)?;
+            let found = ssm::parameter(control, tagged(input)?).await.map_err(of_resource)?;
             let tags: Vec<Value> =
                 found.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
             json!({ "TagList": tags })

@@ -270,7 +270,7 @@ pub async fn assume_role(
         && cdk::is_role(control, name)
         && super::decide(control, caller, "sts:AssumeRole", &ask.role_arn, facts, now).await?.is_allowed()
     {
-        cdk::bootstrap(control, now).await?;
+        cdk::bootstrap(control).await?;
         role = headwater_store::find(control.store(), name).await?;
     }
     // Whether a role exists is nobody's business who may not take it.

@@ -22,6 +22,8 @@ impl Server {
         let process = Command::new(binary)
             // The server would take it for a setting.
             .env_remove("HEADWATER_BINARY")
+            // What is measured is how fast it answers, not how fast it may. Servers without the setting refuse it.
+            .env("HEADWATER_QUOTAS_OPERATION_RATE_FACTOR", "0")
             .arg("--data")
             .arg(&data)
             .args(listen)

@@ -282,7 +282,7 @@ async fn rules_hold_parameters_together_before_anything_is_made() {
     assert_eq!(mistakes(RULES, &[]).await, "none");
     assert_eq!(mistakes(RULES, &[("Mode", "FAST"), ("Count", "2")]).await, "none");
     let told = mistakes(RULES, &[("Mode", "FAST")]).await;
-    let expected = r#"line 9, column 9: rule "Fast": the rule "Fast" does not hold: a fast one has more than one"#;
+    let expected = r#"line 9, column 9: the rule "Fast" does not hold: a fast one has more than one"#;
     assert_eq!(told, expected);
     let told = mistakes(RULES, &[("Mode", "NONE")]).await;
     assert!(told.contains(r#"the rule "Known" does not hold"#), "{told}");
