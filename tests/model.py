@@ -254,7 +254,8 @@ class QueryRecorder:
             return
         name, message = value.get("__type", "").rsplit("#", 1)[-1], value.get("message") or value.get("Message")
         query, known = headers.get("x-amzn-query-error", ""), {shape.name for shape in self.model.error_shapes}
-        if name not in known or not query.endswith(";Sender") or not message:
+        # `ValidationError` has no shape, and the service answers with it in every protocol.
+        if name not in known | {"ValidationError"} or not query.endswith(";Sender") or not message:
             self.problems.append(f"{operation.name}: {name} {query!r} {value}")
 
 

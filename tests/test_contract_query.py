@@ -152,8 +152,8 @@ def test_cloudwatch(recorded, monkeypatch, protocol, media_type):
     stat = {"Metric": {"Namespace": namespace, "MetricName": "M", "Dimensions": dimensions}, "Period": 60, "Stat": "Sum"}
     data = watch.get_metric_data(MetricDataQueries=[{"Id": "m", "MetricStat": stat, "Label": "mine"}], **span)
     assert [(r["Id"], r["Label"], r["Values"], r["StatusCode"]) for r in data["MetricDataResults"]] == [("m", "mine", [15.5], "Complete")]
-    refused(recorder, "InvalidParameterValue", 400, "get_metric_data", MetricDataQueries=[{"Id": "M", "MetricStat": stat}], **span)
-    refused(recorder, "InvalidParameterValue", 400, "get_metric_data", MetricDataQueries=[{"Id": "m", "Expression": "1+1"}], **span)
+    refused(recorder, "ValidationError", 400, "get_metric_data", MetricDataQueries=[{"Id": "M", "MetricStat": stat}], **span)
+    refused(recorder, "ValidationError", 400, "get_metric_data", MetricDataQueries=[{"Id": "m", "Expression": "SEARCH(1)"}], **span)
     refused(recorder, "InvalidParameterValue", 400, "get_metric_data", MetricDataQueries=[{"Id": "m", "MetricStat": stat}],
             StartTime=span["EndTime"], EndTime=span["StartTime"])
     assert recorder.problems == []
