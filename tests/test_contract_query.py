@@ -153,7 +153,7 @@ def test_cloudwatch(recorded, monkeypatch, protocol, media_type):
     data = watch.get_metric_data(MetricDataQueries=[{"Id": "m", "MetricStat": stat, "Label": "mine"}], **span)
     assert [(r["Id"], r["Label"], r["Values"], r["StatusCode"]) for r in data["MetricDataResults"]] == [("m", "mine", [15.5], "Complete")]
     refused(recorder, "ValidationError", 400, "get_metric_data", MetricDataQueries=[{"Id": "M", "MetricStat": stat}], **span)
-    refused(recorder, "ValidationError", 400, "get_metric_data", MetricDataQueries=[{"Id": "m", "Expression": "SEARCH(1)"}], **span)
+    refused(recorder, "ValidationError", 400, "get_metric_data", MetricDataQueries=[{"Id": "m", "Expression": "ANOMALY_DETECTION_BAND(1)"}], **span)
     refused(recorder, "InvalidParameterValue", 400, "get_metric_data", MetricDataQueries=[{"Id": "m", "MetricStat": stat}],
             StartTime=span["EndTime"], EndTime=span["StartTime"])
     assert recorder.problems == []
