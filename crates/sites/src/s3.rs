@@ -1,10 +1,11 @@
 //! The S3 face, on `s3s`: it verifies signatures and speaks the protocol, we judge access and do the work.
 //!
-//! Source: S3 `s3` 2006-03-01. Left out: versions (every object has the version `null`), ACLs, encryption, locks,
-//! lifecycle, replication; they answer `NotImplemented`.
+//! Source: S3 `s3` 2006-03-01. Left out: versions (every object has the version `null`), ACLs that let others in,
+//! encryption, locks, lifecycle, replication; they answer `NotImplemented`.
 //!
 //! Deliberate difference: who may read an object but not list its bucket gets 404, not 403, for a missing object.
 
+mod acls;
 mod answers;
 mod checksum;
 mod convert;

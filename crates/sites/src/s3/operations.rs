@@ -7,7 +7,7 @@ use super::convert::{
     number, only_null_version, only_owner, range, some, timestamp, website, website_output,
 };
 use super::guard::{Caller, denied};
-use super::{Face, convert};
+use super::{Face, acls, convert};
 use crate::access::object_arn;
 use crate::buckets::CreateBucket;
 use crate::conditions::{Conditions, Outcome};
@@ -99,6 +99,34 @@ impl S3 for Face {
         // The first Region has no name here.
         let region = Some(self.sites.realm().region.clone()).filter(|region| region != "us-east-1");
         Ok(S3Response::new(GetBucketLocationOutput { location_constraint: region.map(BucketLocationConstraint::from) }))
+    }
+
+    async fn get_bucket_acl(&self, req: S3Request<GetBucketAclInput>) -> S3Result<S3Response<GetBucketAclOutput>> {
+        self.sites.bucket(&req.input.bucket).await?;
+        let (owner, grants) = acls::of(&self.sites.realm().account);
+        Ok(S3Response::new(GetBucketAclOutput { owner: Some(owner), grants: Some(grants) }))
+    }
+
+    async fn put_bucket_acl(&self, req: S3Request<PutBucketAclInput>) -> S3Result<S3Response<PutBucketAclOutput>> {
+        self.sites.bucket(&req.input.bucket).await?;
+        only_owner(&req, req.input.acl.as_ref().map(BucketCannedACL::as_str))?;
+        acls::only_the_owners(&self.sites.realm().account, req.input.access_control_policy.as_ref())?;
+        done()
+    }
+
+    async fn get_object_acl(&self, req: S3Request<GetObjectAclInput>) -> S3Result<S3Response<GetObjectAclOutput>> {
+        only_null_version(req.input.version_id.as_deref())?;
+        self.sites.object(&req.input.bucket, &req.input.key).await?;
+        let (owner, grants) = acls::of(&self.sites.realm().account);
+        Ok(S3Response::new(GetObjectAclOutput { owner: Some(owner), grants: Some(grants), ..Default::default() }))
+    }
+
+    async fn put_object_acl(&self, req: S3Request<PutObjectAclInput>) -> S3Result<S3Response<PutObjectAclOutput>> {
+        only_null_version(req.input.version_id.as_deref())?;
+        self.sites.object(&req.input.bucket, &req.input.key).await?;
+        only_owner(&req, req.input.acl.as_ref().map(ObjectCannedACL::as_str))?;
+        acls::only_the_owners(&self.sites.realm().account, req.input.access_control_policy.as_ref())?;
+        done()
     }
 
     async fn get_bucket_versioning(

@@ -355,6 +355,31 @@ async fn every_error_has_a_sentence() {
 }
 
 #[tokio::test]
+async fn the_acl_is_the_owners() {
+    let server = Server::new(json!([])).await;
+    server.place.bucket("films").await;
+    server.place.put("films", "a", "text").await;
+    for target in ["/films?acl", "/films/a?acl"] {
+        let (status, text) = server.send(ROOT, Method::GET, target, "").await;
+        assert_eq!(status, 200, "{text}");
+        assert!(text.contains("<Permission>FULL_CONTROL</Permission>") && text.contains("CanonicalUser"), "{text}");
+        assert_eq!(text.matches("<Grant>").count(), 1, "{text}");
+        // What was read may be written, and nothing that lets others in.
+        let list = text.replace("GetBucketAclOutput", "AccessControlPolicy");
+        assert_eq!(server.send(ROOT, Method::PUT, target, &list).await.0, 200);
+        let (status, text) = server.send(ROOT, Method::PUT, target, &list.replace("FULL_CONTROL", "READ")).await;
+        assert!(status == 501 && text.contains("bucket policy"), "{text}");
+        let (status, text) = server.send_with(&[("x-amz-acl", "public-read")], ROOT, Method::PUT, target, "").await;
+        assert!(status == 501 && text.contains("bucket policy"), "{text}");
+        assert_eq!(server.send_with(&[("x-amz-acl", "private")], ROOT, Method::PUT, target, "").await.0, 200);
+    }
+    for (target, code) in [("/films/b?acl", "NoSuchKey"), ("/other?acl", "NoSuchBucket")] {
+        let (status, text) = server.send(ROOT, Method::GET, target, "").await;
+        assert!(status == 404 && text.contains(code), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_acl_that_would_let_others_in_is_refused() {
     let server = Server::new(json!([])).await;
     server.place.bucket("films").await;
