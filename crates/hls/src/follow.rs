@@ -7,13 +7,16 @@
 //! A rendition is either encoded here, with a keyframe wherever the source has one, or a further track that the publisher sends. The latter keeps
 //! its own decode times and B-frames; if its keyframes are not the source's, its segments begin without one, and say so.
 
+mod cuts;
+
 use crate::packager::learn::{MS, Targets, ticks};
-use crate::packager::part::{self, Content, PlacedCue};
+use crate::packager::part::{self, Content};
 use crate::packager::window::Window;
 use crate::packager::{SEGMENT_BYTES_MAX, Tracks, weight};
-use crate::snapshot::{AdMark, Part, Snapshot};
+use crate::snapshot::{Part, Snapshot};
 use bytes::Bytes;
-use headwater_media::{AccessUnit, Keyframe, Timescale, Track, TrackKind, WallTime};
+pub use cuts::{Beginning, Cut, Opening, PartCut};
+use headwater_media::{AccessUnit, Keyframe, Timescale, Track, TrackKind};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -28,62 +31,6 @@ const WAITING_MAX: usize = 1_024;
 const TOLERANCE: i64 = MS;
 /// Pictures of the source in a part from which on a part of the rendition without any is a gap, and not a lower frame rate.
 const GAP_PICTURES_MIN: usize = 2;
-
-/// What a source's packager tells its followers.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Cut {
-    /// What is fixed for the session's life; a follower that comes later needs it first.
-    Begin(Beginning),
-    /// A segment begins.
-    Open(Opening),
-    /// A part ended.
-    Part(Arc<PartCut>),
-    /// The segment ended.
-    Close,
-    /// The stream is over.
-    End,
-}
-
-/// The targets, which all renditions share.
-#[derive(Clone, Copy, Debug)]
-pub struct Beginning(pub(crate) Targets);
-
-impl Beginning {
-    /// EXT-X-TARGETDURATION.
-    pub fn target_duration_s(&self) -> i64 {
-        self.0.target_duration_s
-    }
-}
-
-/// Where a segment begins.
-#[derive(Clone, Copy, Debug)]
-pub struct Opening {
-    pub(crate) msn: u64,
-    pub(crate) date: WallTime,
-    pub(crate) discontinuity: bool,
-    pub(crate) discontinuities: u64,
-}
-
-/// A part of the source.
-#[derive(Debug)]
-pub struct PartCut {
-    /// Decode times, ticks of 90 kHz.
-    pub(crate) start: i64,
-    pub(crate) end: i64,
-    /// Presentation time from which on pictures belong to the next part.
-    pub(crate) border: i64,
-    /// Presentation less decode time.
-    pub(crate) shift: i64,
-    /// Pictures of the source.
-    pub(crate) pictures: usize,
-    /// The source's sound.
-    pub(crate) blocks: Vec<AccessUnit>,
-    pub(crate) sound: Option<Track>,
-    pub(crate) cues: Vec<PlacedCue>,
-    pub(crate) cue_number: u32,
-    pub(crate) ad_marks: Vec<AdMark>,
-}
 
 /// Whether a rendition has pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

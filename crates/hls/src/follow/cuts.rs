@@ -1,0 +1,63 @@
+//! What a source's packager tells its followers.
+
+use crate::packager::learn::Targets;
+use crate::packager::part::PlacedCue;
+use crate::snapshot::AdMark;
+use headwater_media::{AccessUnit, Track, WallTime};
+use std::sync::Arc;
+
+/// What a source's packager tells its followers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Cut {
+    /// What is fixed for the session's life; a follower that comes later needs it first.
+    Begin(Beginning),
+    /// A segment begins.
+    Open(Opening),
+    /// A part ended.
+    Part(Arc<PartCut>),
+    /// The segment ended.
+    Close,
+    /// The stream is over.
+    End,
+}
+
+/// The targets, which all renditions share.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning(pub(crate) Targets);
+
+impl Beginning {
+    /// EXT-X-TARGETDURATION.
+    pub fn target_duration_s(&self) -> i64 {
+        self.0.target_duration_s
+    }
+}
+
+/// Where a segment begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    pub(crate) msn: u64,
+    pub(crate) date: WallTime,
+    pub(crate) discontinuity: bool,
+    pub(crate) discontinuities: u64,
+}
+
+/// A part of the source.
+#[derive(Debug)]
+pub struct PartCut {
+    /// Decode times, ticks of 90 kHz.
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    /// Presentation time from which on pictures belong to the next part.
+    pub(crate) border: i64,
+    /// Presentation less decode time.
+    pub(crate) shift: i64,
+    /// Pictures of the source.
+    pub(crate) pictures: usize,
+    /// The source's sound.
+    pub(crate) blocks: Vec<AccessUnit>,
+    pub(crate) sound: Option<Track>,
+    pub(crate) cues: Vec<PlacedCue>,
+    pub(crate) cue_number: u32,
+    pub(crate) ad_marks: Vec<AdMark>,
+}
