@@ -8,6 +8,7 @@
 //! its own decode times and B-frames; if its keyframes are not the source's, its segments begin without one, and say so.
 
 mod cuts;
+mod hold;
 
 use crate::packager::learn::{MS, Targets, ticks};
 use crate::packager::part::{self, Content};
@@ -17,12 +18,14 @@ use crate::snapshot::{Part, Snapshot};
 use bytes::Bytes;
 pub use cuts::{Beginning, Cut, Opening, PartCut};
 use headwater_media::{AccessUnit, Keyframe, Timescale, Track, TrackKind};
+use hold::Hold;
+pub use hold::WAKE_HOLD_MAX_MS;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How far a rendition may be behind its source before what is missing becomes a gap: ten times what a sound encoder needs.
 pub const LAG_MAX_MS: i64 = 2_500;
-/// Segments whose cuts a sleeping rendition keeps, the open one included: it wakes at a keyframe that is a little in the past.
+/// Segments whose cuts a sleeping rendition keeps, the open one included: it wakes in one of them.
 pub const KEPT_SEGMENTS: usize = 3;
 /// Units that wait for their part, of each kind: more than [`LAG_MAX_MS`] holds at 240 pictures a second, and what comes before the source's
 /// first segment is complete. Full: the oldest leaves. Their bytes are bounded like a segment's.
@@ -97,7 +100,8 @@ struct Start {
 ///
 /// Input: [`handle_cut`](Self::handle_cut), [`handle_track`](Self::handle_track), [`handle_unit`](Self::handle_unit). Commands:
 /// [`expect_from`](Self::expect_from), [`sleep`](Self::sleep), [`wake`](Self::wake), [`set_siblings`](Self::set_siblings). Output: [`poll_snapshot`](Self::poll_snapshot), to be asked
-/// after each. It is published from the first segment on that it has a keyframe for.
+/// after each. It is published from the first segment on that it has a keyframe for; when it was woken, from the moment on that players can use it:
+/// the segment that it begins with is whole, and it has caught up with the source.
 ///
 /// *Units*: pictures come in the order that [`Pictures`] says, on the source's timeline, exact to a millisecond.
 #[derive(Debug)]
@@ -136,6 +140,8 @@ pub struct Follower {
     aligned: bool,
     /// Whether it has a part that is no gap; nothing is published before.
     began: bool,
+    /// Set when it is woken, until players can use it; nothing is published before.
+    hold: Option<Hold>,
     fresh: Option<Arc<Snapshot>>,
 }
 
@@ -168,6 +174,7 @@ impl Follower {
             gaps: 0,
             aligned: true,
             began: false,
+            hold: None,
             fresh: None,
         }
     }
@@ -237,27 +244,39 @@ impl Follower {
         self.audio.clear();
         self.wants_keyframe = true;
         self.began = false;
+        self.hold = None;
     }
 
-    /// Somebody wants it: the encoder will deliver pictures from this presentation time on, which may be a little in the past, and then catches up.
+    /// Somebody wants it: the encoder will deliver pictures from this presentation time on, which may be in the past, and then catches up. It is
+    /// published when it has, and not in the middle of its first segment, unless that takes longer than [`WAKE_HOLD_MAX_MS`].
     pub fn wake(&mut self, presentation: i64) {
         if self.state == State::Awake {
             return;
         }
         self.state = State::Awake;
+        self.hold = Some(Hold::default());
         self.waiting_ticks_max = self.waiting_ticks + LAG_MAX_MS * MS;
         self.expect_from(Some(presentation));
     }
 
-    /// Whether it has had a picture, or sound if it has no pictures, since it was woken.
-    pub fn began(&self) -> bool {
-        self.began
+    #[cfg(test)]
+    pub(crate) fn is_awake(&self) -> bool {
+        self.state == State::Awake
+    }
+
+    /// Whether it is published: it has had a picture, or sound if it has no pictures, and is held back no more since it was woken.
+    pub fn is_shown(&self) -> bool {
+        self.began && self.hold.is_none()
     }
 
     /// What the source's packager told.
     pub fn handle_cut(&mut self, cut: Cut) {
         match &cut {
-            Cut::Part(part) => self.waiting_ticks += part.end - part.start,
+            Cut::Part(part) => {
+                let ticks = part.end - part.start;
+                self.waiting_ticks += ticks;
+                self.hold.iter_mut().for_each(|hold| hold.cut(ticks));
+            }
             Cut::Open(_) => self.waiting_segments += 1,
             Cut::Begin(_) | Cut::Close | Cut::End => {}
         }
@@ -349,22 +368,28 @@ impl Follower {
                 }
                 Some(Cut::Close) => {
                     self.opening = None;
+                    self.hold.iter_mut().for_each(Hold::closed);
                     if let Some(window) = &mut self.window {
                         window.close_segment();
                     }
                 }
                 Some(Cut::End) => {
+                    self.hold = None;
                     if let Some(window) = &mut self.window {
                         window.end();
                     }
                 }
                 None => {}
             }
-            if self.began
-                && let Some(snapshot) = self.window.as_mut().and_then(Window::snapshot)
-            {
-                self.fresh = Some(Arc::new(snapshot));
-            }
+        }
+        let part_ticks = self.targets.map_or(0, |targets| targets.part_target_ms * MS);
+        if self.hold.as_ref().is_some_and(|hold| hold.is_over(self.waiting_ticks, part_ticks)) {
+            self.hold = None;
+        }
+        if self.is_shown()
+            && let Some(snapshot) = self.window.as_mut().and_then(Window::snapshot)
+        {
+            self.fresh = Some(Arc::new(snapshot));
         }
     }
 
@@ -391,6 +416,7 @@ impl Follower {
     fn write(&mut self, cut: &PartCut) {
         let mut pictures = self.take_pictures(cut);
         let (blocks, sound) = self.take_sound(cut);
+        let heard = sound.clone();
         let begins = pictures.first().is_some_and(|first| first.unit.keyframe == Keyframe::Yes);
         let weight = pictures.iter().map(|picture| weight(&picture.unit)).sum::<u64>();
         let missing = match self.options.pictures {
@@ -428,7 +454,11 @@ impl Follower {
         for mark in &cut.ad_marks {
             window.push_ad_mark(mark);
         }
-        // A configuration changes only where a segment begins.
+        // A configuration changes only where a segment begins. The first one is that of the gaps before it, too.
+        if self.tracks == Tracks::default() && begins && !missing {
+            self.tracks = Tracks { video: pictures.first().map(|first| first.track.clone()), audio: heard };
+            window.set_tracks(&self.tracks);
+        }
         let unconfigured = self.tracks == Tracks::default();
         let foreign = pictures.iter().any(|picture| self.tracks.video.as_ref() != Some(&picture.track));
         let too_large = window.open_weight() + weight > SEGMENT_BYTES_MAX;
@@ -466,6 +496,7 @@ impl Follower {
         self.sequence = self.sequence.wrapping_add(1);
         window.push_part(written, weight);
         self.began = true;
+        self.hold.iter_mut().for_each(|hold| hold.wrote(position.part));
     }
 
     /// Opens a segment. What was cut before the rendition began is a gap, so that its window is as long as the source's.
@@ -542,7 +573,8 @@ impl Follower {
                 blocks.push(next.unit);
             }
         }
-        let usable = self.opening.is_some() || sound.is_none() || sound == self.tracks.audio;
+        let first = self.opening.is_some() || self.tracks == Tracks::default();
+        let usable = first || sound.is_none() || sound == self.tracks.audio;
         if usable { (blocks, sound) } else { (Vec::new(), None) }
     }
 }

@@ -14,7 +14,7 @@ const VERSION: u32 = 9;
 /// CAN-SKIP-UNTIL in target durations: the least that is allowed.
 const SKIP_TARGETS: i64 = 6;
 /// HOLD-BACK in target durations and PART-HOLD-BACK in part targets.
-const HOLD_BACK_TARGETS: i64 = 3;
+pub(crate) const HOLD_BACK_TARGETS: i64 = 3;
 /// Parts are listed for so many target durations from the end.
 const PARTS_LISTED_TARGETS: i64 = 3;
 /// The attribute of EXT-X-DATERANGE that carries a cue's payload, in base64 since a quoted string holds no quotes or line breaks.

@@ -2,6 +2,7 @@
 
 use crate::packager::learn::Targets;
 use crate::packager::part::PlacedCue;
+use crate::playlist::HOLD_BACK_TARGETS;
 use crate::snapshot::AdMark;
 use headwater_media::{AccessUnit, Track, WallTime};
 use std::sync::Arc;
@@ -30,6 +31,11 @@ impl Beginning {
     /// EXT-X-TARGETDURATION.
     pub fn target_duration_s(&self) -> i64 {
         self.0.target_duration_s
+    }
+
+    /// PART-HOLD-BACK: how far behind the live edge players play at least.
+    pub fn part_hold_back_ms(&self) -> i64 {
+        HOLD_BACK_TARGETS * self.0.part_target_ms
     }
 }
 
@@ -60,4 +66,11 @@ pub struct PartCut {
     pub(crate) cues: Vec<PlacedCue>,
     pub(crate) cue_number: u32,
     pub(crate) ad_marks: Vec<AdMark>,
+}
+
+impl PartCut {
+    /// Decode time at which it begins, ticks of 90 kHz.
+    pub fn start(&self) -> i64 {
+        self.start
+    }
 }

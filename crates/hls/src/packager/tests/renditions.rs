@@ -289,48 +289,83 @@ fn discontinuities_and_cues_are_in_all_renditions() {
     }
 }
 
-#[test]
-fn a_sleeping_rendition_tells_nothing_and_wakes_a_little_in_the_past() {
-    let mut ladder = Ladder::new(&["480p30"], 3);
+/// A rendition that sleeps for 9.5 s and is woken then, while the source has four segments and 1.5 s of the next, a keyframe every second. Its encoder
+/// begins so long before that, and makes so many pictures in the time of one. Returns when it was first shown.
+fn wake(ladder: &mut Ladder, back_ms: i64, speed: usize) -> i64 {
     ladder.alive = false;
     ladder.followers[0].0.sleep();
-    let steps = Encoder::default().run(16_000);
-    let (mut kept, mut told_at) = (Vec::new(), i64::MAX);
-    for step in steps {
-        let at = step.wall_ms;
-        if step.unit.kind == TrackKind::Video && !ladder.alive {
-            if step.unit.keyframe == Keyframe::Yes {
-                kept.clear();
-            }
-            let pts = step.unit.pts / 90 * 90;
-            kept.push(AccessUnit { dts: pts, pts, ..step.unit.clone() });
+    let (mut kept, mut shown_at) = (VecDeque::new(), i64::MAX);
+    for step in (Encoder { gop: 30, ..Encoder::default() }).run(16_000) {
+        let (at, unit) = (step.wall_ms, step.unit.clone());
+        let woken = ladder.followers[0].0.is_awake();
+        if !woken {
+            assert!(ladder.followers[0].1.snapshots.is_empty(), "told at {at} ms");
         }
-        let wakes = !ladder.alive && step.wall_ms >= 9_500;
-        if !ladder.alive {
-            assert!(ladder.followers[0].1.snapshots.is_empty(), "told at {} ms", step.wall_ms);
+        let is_picture = unit.kind == TrackKind::Video;
+        if is_picture {
+            let pts = unit.pts / 90 * 90;
+            kept.push_back(AccessUnit { dts: pts, pts, ..unit });
         }
         ladder.step(step);
-        if wakes {
+        if !woken && at >= 9_500 {
+            let newest = kept.back().unwrap().pts;
+            kept.retain(|unit| newest - unit.pts <= back_ms * 90);
+            let keyframe = kept.iter().position(|unit| unit.keyframe == Keyframe::Yes).unwrap();
+            kept.drain(..keyframe);
             ladder.followers[0].0.wake(kept[0].pts);
-            ladder.alive = true;
-            ladder.wants_keyframe = false;
-            ladder.encoding.append(&mut kept.drain(..).collect());
         }
-        if !ladder.followers[0].1.snapshots.is_empty() {
-            told_at = told_at.min(at);
+        if ladder.followers[0].0.is_awake() && is_picture {
+            for unit in kept.drain(..speed.min(kept.len())) {
+                ladder.followers[0].0.handle_unit(unit);
+            }
+            ladder.look();
+        }
+        if !ladder.followers[0].1.snapshots.is_empty() && shown_at == i64::MAX {
+            shown_at = at;
         }
     }
+    ladder.followers[0].0.expect_from(None);
     ladder.end();
     ladder.compare();
-    // From the keyframe before it was woken on, nothing is missing; what nobody wanted is no figure of the encoder.
-    let snapshot = ladder.followers[0].1.snapshot();
-    assert!(
-        snapshot.segments.iter().all(|segment| segment.gap() == (segment.msn() < 4)),
-        "{}",
-        ladder.followers[0].1.text()
-    );
     assert_eq!(ladder.followers[0].0.gaps(), 0);
-    assert!(told_at < 9_700, "{told_at} ms");
+    shown_at
+}
+
+fn gaps(snapshot: &Snapshot) -> Vec<u64> {
+    snapshot.segments.iter().filter(|segment| segment.gap()).map(|segment| segment.msn()).collect()
+}
+
+#[test]
+fn a_woken_rendition_is_first_shown_with_a_whole_segment_and_up_to_the_live_edge() {
+    let mut ladder = Ladder::new(&["480p30"], 0);
+    // From the start of segment 3 on, ten times as fast as it is shot.
+    let shown_at = wake(&mut ladder, 3_600, 10);
+    assert!((9_600..9_900).contains(&shown_at), "{shown_at} ms");
+    let first = &ladder.followers[0].1.snapshots[0];
+    assert_eq!(gaps(first), [0, 1, 2], "what nobody wanted");
+    assert!(first.segment(3).is_some_and(|segment| segment.independent() && !segment.gap()));
+    assert!(first.last() >= Some(Position { msn: 4, part: 5 }), "{:?}", first.last());
+}
+
+#[test]
+fn a_woken_rendition_that_begins_within_a_segment_is_shown_when_it_has_caught_up() {
+    let mut ladder = Ladder::new(&["480p30"], 0);
+    let shown_at = wake(&mut ladder, 1_400, 10);
+    assert!((9_500..9_700).contains(&shown_at), "{shown_at} ms");
+    let first = &ladder.followers[0].1.snapshots[0];
+    let begun = first.segment(4).unwrap();
+    assert_eq!(gaps(first), [0, 1, 2, 3, 4]);
+    assert_eq!(begun.parts().iter().map(|part| part.gap()).collect::<Vec<_>>(), [[true; 5], [false; 5]].concat());
+    assert!(first.next() > Position { msn: 5, part: 5 }, "{:?}", first.next());
+}
+
+#[test]
+fn a_busy_machine_shows_a_woken_rendition_after_two_seconds_with_what_there_is() {
+    let mut ladder = Ladder::new(&["480p30"], 0);
+    // 3.5 s are made up for in no less than 3.5 s.
+    let shown_at = wake(&mut ladder, 3_600, 2);
+    assert!((11_500..11_800).contains(&shown_at), "{shown_at} ms");
+    assert_eq!(gaps(&ladder.followers[0].1.snapshots[0]), [0, 1, 2]);
 }
 
 #[test]
