@@ -198,6 +198,7 @@ impl Renditions {
         self.follow(&plan, sound.as_ref(), packager);
         let mut relay = Relay::new(self.options.clone(), Arc::clone(&self.start), plan, frame_rate_millis);
         tracks.iter().flatten().for_each(|track| relay.track(track));
+        self.beginning.iter().chain(&self.recent).for_each(|cut| relay.cut(cut));
         self.relay = Some(relay);
     }
 
@@ -343,6 +344,9 @@ impl Renditions {
                 self.linger = self.linger.max(Duration::from_secs(targets));
             }
             self.remember(&cut);
+            if let Some(relay) = &mut self.relay {
+                relay.cut(&cut);
+            }
             for slot in &mut self.slots {
                 slot.follower.handle_cut(cut.clone());
             }
@@ -556,7 +560,7 @@ impl Slot {
             Origin::Sent if self.sender.is_none() => RenditionState::Gone,
             Origin::Encoder(place) if place < shed => RenditionState::Gone,
             // At a stream's beginning there is no playlist before a segment is closed.
-            _ if self.awake && self.follower.began() && self.sender.is_some() => RenditionState::Made,
+            _ if self.awake && self.follower.is_shown() && self.sender.is_some() => RenditionState::Made,
             _ if self.awake => RenditionState::Waking,
             _ => RenditionState::Asleep,
         }

@@ -9,6 +9,7 @@
 //! | `process` | the encoders' life: started, restarted, handed over, ended |
 //! | `child` | one encoder's process: how it is started, limited and listened to |
 //! | `feed`, `output` | its input and its output |
+//! | `kept` | what a rendition that is woken begins with |
 //! | `backlog` | what the next encoder needs to go on where the last one stopped |
 //! | `shed` | when there are fewer renditions, and when there are more again |
 //!
@@ -19,6 +20,7 @@ mod backlog;
 mod child;
 mod command;
 mod feed;
+mod kept;
 mod output;
 #[cfg(test)]
 pub(crate) mod pipes;
@@ -168,8 +170,17 @@ pub(crate) enum Made {
     Unavailable(String),
 }
 
-/// Starts an encoder for a plan: with the source's frames in 1000 seconds, its tracks, and units that it begins with.
-pub(crate) type Start = Arc<dyn Fn(Options, Plan, u32, Vec<Track>, Vec<AccessUnit>) -> Ladder + Send + Sync>;
+/// What an encoder begins with.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    /// Units of the source, a keyframe first.
+    pub(crate) units: Vec<AccessUnit>,
+    /// For each rendition, the presentation time up to which it needs no pictures: ticks of 90 kHz.
+    pub(crate) delivered: Vec<Option<i64>>,
+}
+
+/// Starts an encoder for a plan: with the source's frames in 1000 seconds, its tracks, and its past.
+pub(crate) type Start = Arc<dyn Fn(Options, Plan, u32, Vec<Track>, Past) -> Ladder + Send + Sync>;
 
 /// Whether the encoder's program is there: what nobody watches yet is not started, and is to be missed all the same.
 pub(crate) fn is_there(program: &Path) -> bool {
@@ -218,22 +229,18 @@ impl Default for Shared {
 
 impl Ladder {
     /// Starts an encoder that begins with units of the past, and then goes on with what it is handed.
-    pub(crate) fn start(
-        options: Options,
-        plan: Plan,
-        source_rate_millis: u32,
-        tracks: Vec<Track>,
-        past: Vec<AccessUnit>,
-    ) -> Self {
-        let (feed, fed) = mpsc::channel(QUEUE + tracks.len() + past.len());
+    pub(crate) fn start(options: Options, plan: Plan, source_rate_millis: u32, tracks: Vec<Track>, past: Past) -> Self {
+        let (feed, fed) = mpsc::channel(QUEUE + tracks.len() + past.units.len());
         let (give, made) = mpsc::channel(MADE);
         let shared = Arc::new(Shared::default());
-        let runner = process::Runner::new(options, plan, source_rate_millis, fed, give, Arc::clone(&shared));
+        let delivered = output::Delivered::new(plan.renditions.len(), &past.delivered);
+        let runner =
+            process::Runner::new(options, plan, source_rate_millis, (fed, give), delivered, Arc::clone(&shared));
         let task = tokio::spawn(runner.run().instrument(tracing::info_span!("ladder")));
         let mut ladder =
             Ladder { feed: Some(feed), made, _task: AbortOnDropHandle::new(task), wants_keyframe: true, shared };
         tracks.into_iter().for_each(|track| ladder.track(track));
-        past.into_iter().for_each(|unit| ladder.unit(unit));
+        past.units.into_iter().for_each(|unit| ladder.unit(unit));
         ladder
     }
 

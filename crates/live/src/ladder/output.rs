@@ -28,8 +28,11 @@ pub(super) struct Delivered {
 }
 
 impl Delivered {
-    pub(super) fn new(renditions: usize) -> Self {
-        Delivered { pictures: vec![None; renditions], sound: vec![None; renditions] }
+    /// Nothing yet, but for what others have delivered up to these times.
+    pub(super) fn new(renditions: usize, by_others: &[Option<i64>]) -> Self {
+        let mut pictures = by_others.to_vec();
+        pictures.resize(renditions, None);
+        Delivered { sound: vec![None; renditions], pictures }
     }
 
     /// Notes a unit, unless the rendition has it already.

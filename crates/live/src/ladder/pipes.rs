@@ -1,7 +1,7 @@
 //! An encoder that a test plays: what it was started with, what it was fed, and a way to say what it made.
 
 use super::plan::Plan;
-use super::{Feed, Ladder, MADE, Made, QUEUE, Shared, Start};
+use super::{Feed, Ladder, MADE, Made, Past, QUEUE, Shared, Start};
 use headwater_media::{AccessUnit, Keyframe, Timescale, Track, TrackKind};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
@@ -15,6 +15,8 @@ pub(crate) struct Pipe {
     pub(crate) plan: Plan,
     /// Units of the past that it began with.
     pub(crate) past: usize,
+    /// What each rendition needs no pictures up to.
+    pub(crate) delivered: Vec<Option<i64>>,
     fed: mpsc::Receiver<Feed>,
     give: mpsc::Sender<Made>,
     waiting: Vec<AccessUnit>,
@@ -26,17 +28,27 @@ pub(crate) struct Pipe {
 impl Pipes {
     pub(crate) fn start(&self) -> Start {
         let all = self.clone();
-        Arc::new(move |_, plan, _, tracks: Vec<Track>, past: Vec<AccessUnit>| {
-            let (feed, fed) = mpsc::channel(QUEUE + tracks.len() + past.len());
+        Arc::new(move |_, plan, _, tracks: Vec<Track>, past: Past| {
+            let (feed, fed) = mpsc::channel(QUEUE + tracks.len() + past.units.len());
             let (give, made) = mpsc::channel(MADE * 4);
-            let pipe = Pipe { plan, past: past.len(), fed, give, waiting: Vec::new(), began: false, stuck: false };
+            let delivered = past.delivered;
+            let pipe = Pipe {
+                plan,
+                past: past.units.len(),
+                delivered,
+                fed,
+                give,
+                waiting: Vec::new(),
+                began: false,
+                stuck: false,
+            };
             all.0.lock().unwrap_or_else(PoisonError::into_inner).push(pipe);
             let task = tokio::spawn(std::future::pending());
             let shared = Arc::new(Shared::default());
             let mut ladder =
                 Ladder { feed: Some(feed), made, _task: AbortOnDropHandle::new(task), wants_keyframe: true, shared };
             tracks.into_iter().for_each(|track| ladder.track(track));
-            past.into_iter().for_each(|unit| ladder.unit(unit));
+            past.units.into_iter().for_each(|unit| ladder.unit(unit));
             ladder
         })
     }
@@ -84,6 +96,11 @@ impl Pipe {
                 TrackKind::Audio => unit.pts,
             };
             for index in 0..self.plan.renditions.len() {
+                if self.delivered.get(index).copied().flatten().is_some_and(|newest| pts <= newest)
+                    && unit.kind == TrackKind::Video
+                {
+                    continue;
+                }
                 self.say(Made::Unit(index, AccessUnit { pts, dts: pts, ..unit.clone() }));
             }
         }

@@ -72,13 +72,13 @@ impl Runner {
         options: Options,
         plan: Plan,
         source_rate_millis: u32,
-        fed: mpsc::Receiver<Feed>,
-        give: mpsc::Sender<Made>,
+        (fed, give): (mpsc::Receiver<Feed>, mpsc::Sender<Made>),
+        delivered: Delivered,
         shared: Arc<Shared>,
     ) -> Self {
         Runner {
             judge: Judge::new(options.behind_max, options.restore_after, Instant::now()),
-            delivered: Delivered::new(plan.renditions.len()),
+            delivered,
             intake: Intake::new(fed, Arc::clone(&shared), source_rate_millis),
             options,
             plan,

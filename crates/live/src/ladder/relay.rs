@@ -1,16 +1,13 @@
 //! The encoder of the renditions that are wanted, and how another set of them is taken over: the new encoder begins while the old one goes on, and
 //! the old one leaves at a keyframe that both have made. So whoever watches one rendition never notices that another wakes or falls asleep.
 
+use super::kept::Kept;
 use super::plan::Plan;
-use super::{Ladder, Made, Options, Start};
+use super::{Ladder, Made, Options, Past, Start};
+use headwater_hls::Cut;
 use headwater_media::{AccessUnit, Keyframe, Timescale, Track, TrackKind};
 use std::collections::VecDeque;
 
-/// A rendition that is woken begins at the last keyframe that is so old at least: players are about that far behind the live edge, and find no gap
-/// where they are.
-const WAKE_LEAD_MS: i64 = 1_000;
-/// Units since that keyframe that are kept: twenty seconds of 60 pictures a second and sound. More: the next keyframe is awaited instead.
-const KEPT_MAX: usize = 2_048;
 /// How near to the source a new encoder must be before it takes over.
 const CAUGHT_UP_MS: i64 = 500;
 /// Keyframes after which it takes over in any case: two encoders at once are more than a slow machine has room for.
@@ -90,7 +87,7 @@ pub(crate) struct Relay {
     tracks: [Option<Track>; 2],
     /// Of encoded sound.
     audio_scale: Timescale,
-    kept: VecDeque<Vec<AccessUnit>>,
+    kept: Kept,
     newest: i64,
     /// The source is over.
     finishing: bool,
@@ -110,7 +107,7 @@ impl Relay {
             held: Vec::new(),
             tracks: [None, None],
             audio_scale: Timescale::VIDEO,
-            kept: VecDeque::new(),
+            kept: Kept::default(),
             newest: 0,
             finishing: false,
         }
@@ -164,16 +161,20 @@ impl Relay {
             source: self.plan.source,
             renditions: places.iter().filter_map(|&place| self.plan.renditions.get(place).cloned()).collect(),
         };
-        let kept: Vec<AccessUnit> = match begin {
-            Begin::Kept => self.kept.iter().flatten().cloned().collect(),
+        let kept = match begin {
+            Begin::Kept => self.kept.units(),
             Begin::Here(_) => Vec::new(),
         };
+        // What the present encoder makes as well is not made of the past again.
+        let present = self.present.as_ref().filter(|_| begin == Begin::Kept).map_or(&[][..], |leg| &leg.places);
+        let delivered = places.iter().map(|place| present.contains(place).then_some(self.newest)).collect();
         let from = match begin {
             Begin::Here(presentation) => Some(presentation),
             Begin::Kept => kept.first().map(|keyframe| keyframe.pts),
         };
         let tracks: Vec<Track> = self.tracks.iter().flatten().cloned().collect();
-        let ladder = (self.start)(self.options.clone(), plan, self.source_rate_millis, tracks, kept);
+        let ladder =
+            (self.start)(self.options.clone(), plan, self.source_rate_millis, tracks, Past { units: kept, delivered });
         let leg = Leg { ladder, places, tracks: Vec::new(), caught_up: false, keyframes: 0, over: false };
         match &self.present {
             Some(present) if present.places.iter().any(|place| leg.places.contains(place)) => self.next = Some(leg),
@@ -206,27 +207,15 @@ impl Relay {
                 self.hand_over_at(unit.pts);
             }
         }
-        self.keep(unit);
+        self.kept.unit(unit);
         for leg in [&mut self.present, &mut self.next].into_iter().flatten() {
             leg.ladder.unit(unit.clone());
         }
     }
 
-    fn keep(&mut self, unit: &AccessUnit) {
-        if unit.kind == TrackKind::Video && unit.keyframe == Keyframe::Yes {
-            self.kept.push_back(Vec::new());
-        }
-        let Some(group) = self.kept.back_mut() else { return };
-        group.push(unit.clone());
-        let lead = Timescale::VIDEO.ticks_of_ms(WAKE_LEAD_MS);
-        while let Some(second) = self.kept.get(1).and_then(|group| group.first())
-            && self.newest - second.pts >= lead
-        {
-            self.kept.pop_front();
-        }
-        while self.kept.iter().map(Vec::len).sum::<usize>() > KEPT_MAX {
-            self.kept.pop_front();
-        }
+    /// What the source's packager told: where segments start.
+    pub(crate) fn cut(&mut self, cut: &Cut) {
+        self.kept.cut(cut);
     }
 
     /// A keyframe of the source: the next encoder takes over there, if it is far enough.

@@ -246,6 +246,11 @@ async fn who_watches_one_rendition_does_not_notice_that_another_wakes_and_sleeps
     let _ = stage.stream().rendition("360p30");
     stage.settle().await;
     assert_eq!(stage.pipes.running(), [vec!["160p30"], vec!["360p30", "160p30"]]);
+    // What is made already is not made of the past again.
+    stage.pipes.with(|all| {
+        assert!(matches!(all[1].delivered[..], [None, Some(_)]), "{:?}", all[1].delivered);
+        assert_eq!(all[0].delivered, [None]);
+    });
     stage.run(500, &mut watch_small).await;
     assert_eq!(stage.states(), named(&BOTH, RenditionState::Made), "the new one does not wait for the handover");
     stage.run(3_000, &mut watch_small).await;
