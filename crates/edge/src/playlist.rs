@@ -271,7 +271,11 @@ pub(crate) async fn media(shared: &Shared, stream: &Arc<LiveStream>, watch: Snap
         match snapshot.reach(wait_for.msn, wait_for.part) {
             Reach::Ready => Look::Answer(Ok(Arc::clone(snapshot))),
             Reach::Pending => Look::Wait,
-            Reach::TooFar => Look::Answer(Err(())),
+            // A rendition may be behind its source, whose playlist reported it.
+            Reach::TooFar => match stream.snapshot().reach(wait_for.msn, wait_for.part) {
+                Reach::TooFar => Look::Answer(Err(())),
+                Reach::Ready | Reach::Pending => Look::Wait,
+            },
         }
     });
     match answered.await {

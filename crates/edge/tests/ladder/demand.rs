@@ -1,8 +1,9 @@
 //! Renditions that are made when somebody watches them, by a real encoder.
 
 use super::stage::{PATIENCE, Stage, TURN, check, encoders, on_demand, run, texts};
-use headwater_hls::lint::read;
-use headwater_live::{LadderState, LiveStream, RenditionState};
+use headwater_hls::lint::{ReadPlaylist, read};
+use headwater_live::{LadderState, LiveStream, RenditionState, ladder};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -35,7 +36,7 @@ async fn longest_pause(stream: Arc<LiveStream>, parts: usize) -> Duration {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_wakes_a_rendition_and_silence_puts_it_to_sleep() {
     let _turn = TURN.lock().await;
-    let stage = Stage::new(headwater_live::ladder::Options { linger: Duration::from_secs(2), ..on_demand() }).await;
+    let stage = Stage::new(ladder::Options { linger: Duration::from_secs(2), ..on_demand() }).await;
     let _publisher = stage.publish_with(
         1,
         "testsrc2=size=640x480:rate=30",
@@ -108,4 +109,92 @@ async fn a_request_wakes_a_rendition_and_silence_puts_it_to_sleep() {
     fetch(&format!("{url}?_HLS_msn={}&_HLS_part=0", stream.snapshot().next().msn)).await;
     check(&texts(&stream)[..1]);
     assert_eq!(encoders().await.len(), 1);
+}
+
+/// Where players are: PART-HOLD-BACK before the end of the playlist. Microseconds from its beginning, and the segment or part there.
+fn where_players_are(playlist: &ReadPlaylist) -> (i64, bool) {
+    let hold_back_s: f64 = playlist.server_control["PART-HOLD-BACK"].parse().unwrap();
+    // Of a closed segment its parts count if they are listed.
+    let pieces: Vec<(i64, bool)> = playlist
+        .segments
+        .iter()
+        .flat_map(|segment| match &segment.parts[..] {
+            [] => vec![(segment.duration_us, segment.gap)],
+            parts => parts.iter().map(|part| (part.duration_us, part.gap)).collect(),
+        })
+        .collect();
+    let at = pieces.iter().map(|(length, _)| length).sum::<i64>() - (hold_back_s * 1e6) as i64;
+    let mut end = 0;
+    let found = pieces.into_iter().find(|(length, _)| {
+        end += length;
+        end > at
+    });
+    (at, found.is_some_and(|(_, gap)| !gap))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_woken_rendition_has_a_whole_segment_and_pictures_where_players_are() {
+    let _turn = TURN.lock().await;
+    for gop in [30, 60] {
+        let stage = Stage::new(on_demand()).await;
+        let how = format!("-t 60 -c:v libx264 -preset ultrafast -bf 0 -g {gop} -sc_threshold 0");
+        let _publisher = stage.publish_with(2, "testsrc2=size=640x480:rate=30", &how);
+        let stream = states(&stage, "all sleep", LadderState::Asleep).await;
+        let origin = stage.master.split("/api/").next().unwrap();
+        for (others, name) in ["160p30", "360p30"].into_iter().enumerate() {
+            let source = stream.snapshot();
+            let url = format!("{origin}/media/{}/{name}/", stream.epoch);
+            let (text, waited) = fetch(&format!("{url}media.m3u8")).await;
+            println!("a keyframe each {gop} pictures, {others} others awake: answered after {waited:?}");
+            check(&[(name.to_owned(), text.clone())]);
+            let playlist = read(&text).unwrap();
+            let complete = playlist.segments.iter().rfind(|segment| segment.uri.is_some()).unwrap();
+            assert!(!complete.gap, "{text}");
+            assert!(playlist.segments[0].gap, "what nobody wanted is a gap: {text}");
+            let (at, has_pictures) = where_players_are(&playlist);
+            assert!(has_pictures, "{at} us: {text}");
+            // It has caught up with what the source had when it was asked for.
+            let segments = playlist.segments.len() as u64;
+            assert!(playlist.media_sequence as u64 + segments > source.last().unwrap().msn, "{text}");
+            // A player that begins here reads a keyframe first.
+            let uri = format!("{url}{}", complete.uri.as_deref().unwrap());
+            let init = format!("{url}{}", complete.map.as_deref().unwrap());
+            let input = format!("concat:{init}|{uri}");
+            let shown = "-v error -protocol_whitelist concat,http,tcp -select_streams v -show_entries frame=pict_type -of csv=p=0";
+            let arguments: Vec<&str> = shown.split(' ').chain([input.as_str()]).collect();
+            let frames = run("ffprobe", &arguments).await;
+            assert!(frames.starts_with('I'), "{frames}");
+            assert!(frames.lines().filter(|line| line.starts_with(['I', 'P'])).count() >= 57, "{frames}");
+        }
+        check(&texts(&stream));
+    }
+}
+
+/// An ffmpeg of a machine that takes longer to start it than a rendition that wakes is held back.
+fn that_starts_late(folder: &std::path::Path) -> PathBuf {
+    let program = folder.join("ffmpeg");
+    std::fs::write(&program, "#!/bin/sh\nsleep 2.2\nexec ffmpeg \"$@\"\n").unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    program
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_machine_that_is_too_busy_a_rendition_that_wakes_is_behind_and_a_player_that_goes_by_the_source_waits() {
+    let _turn = TURN.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::new(ladder::Options { ffmpeg: that_starts_late(folder.path()), ..on_demand() }).await;
+    let how = "-t 60 -c:v libx264 -preset ultrafast -bf 0 -g 60 -sc_threshold 0";
+    let _publisher = stage.publish_with(1, "testsrc2=size=640x480:rate=30", how);
+    let stream = states(&stage, "all sleep", LadderState::Asleep).await;
+    let origin = stage.master.split("/api/").next().unwrap();
+    let url = format!("{origin}/media/{}/160p30/media.m3u8", stream.epoch);
+    let (text, waited) = fetch(&url).await;
+    println!("answered after {waited:?}");
+    assert!(waited > Duration::from_secs(2), "{waited:?}: {text}");
+    check(&[("160p30".to_owned(), text)]);
+    // Rendition reports say that it is where its source is.
+    let next = stream.snapshot().next();
+    let (text, _) = fetch(&format!("{url}?_HLS_msn={}&_HLS_part={}", next.msn, next.part)).await;
+    let playlist = read(&text).unwrap();
+    assert!(playlist.media_sequence as u64 + playlist.segments.len() as u64 > next.msn, "{text}");
 }
