@@ -63,7 +63,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("ladder.confine", "on", "whether encoders are shut off from files, network and privileges: on, off"),
     setting("ladder.user", "65534:65534", "user and group, by number, of encoders if the server is root; empty: root"),
     setting("ladder.ffmpeg", "ffmpeg", "the ffmpeg program that encodes; a bare name is looked for in PATH"),
-    setting("ladder.on_demand", "false", "renditions that nobody watches are not encoded: true, false"),
+    setting(
+        "ladder.on_demand",
+        "false",
+        "renditions are not encoded if nobody watches them (true) or the stream (stream): true, stream, false",
+    ),
     setting(
         "playback.views_max",
         "15000",
@@ -426,8 +430,9 @@ impl Config {
                     _ => None,
                 })?,
                 confiner: confiner(layers)?,
-                demand: layers.parse("ladder.on_demand", "true or false", |v| match v {
+                demand: layers.parse("ladder.on_demand", "true, stream or false", |v| match v {
                     "true" => Some(Policy::OnDemand),
+                    "stream" => Some(Policy::Watched),
                     "false" => Some(Policy::Always),
                     _ => None,
                 })?,

@@ -78,6 +78,8 @@ pub(crate) struct Renditions {
     slots: Vec<Slot>,
     /// Rung by whoever wants a rendition that sleeps.
     bell: Arc<Notify>,
+    /// Whoever wants any rendition, with [`Policy::Watched`]: it is that of all.
+    watched: Option<Arc<Demand>>,
     linger: Duration,
     /// Why there will be nothing, or that nothing is needed.
     settled: Option<LadderState>,
@@ -103,6 +105,8 @@ impl Renditions {
     }
 
     fn with(start: Start, options: ladder::Options, channel: &Channel, epoch: &str, source_name: &'static str) -> Self {
+        let bell = Arc::default();
+        let watched = (options.demand == Policy::Watched).then(|| Arc::new(Demand::new(Arc::clone(&bell))));
         Renditions {
             settled: (options.encoder == Encoder::Off).then_some(LadderState::Off),
             linger: options.linger,
@@ -115,7 +119,8 @@ impl Renditions {
             planned_for: None,
             source_offered: Passthrough::Top,
             slots: Vec::new(),
-            bell: Arc::default(),
+            bell,
+            watched,
             shed: None,
             state: LadderState::Waiting,
             encoder_note: None,
@@ -245,7 +250,7 @@ impl Renditions {
             sender: None,
             origin: Origin::Source,
             awake: false,
-            demand: Arc::new(Demand::new(Arc::clone(&self.bell))),
+            demand: self.watched.clone().unwrap_or_else(|| Arc::new(Demand::new(Arc::clone(&self.bell)))),
             promise: Arc::new(facts),
             told: None,
         });
@@ -480,6 +485,9 @@ impl Renditions {
 
     /// Shows what is new.
     pub(crate) fn publish(&mut self, live: &LiveStream) {
+        if let Some(watched) = &self.watched {
+            live.is_watched_by(watched);
+        }
         let shed = self.shed.map_or(0, |(count, _)| count);
         let mut changed = std::mem::take(&mut self.changed);
         for slot in &mut self.slots {

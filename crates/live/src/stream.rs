@@ -11,7 +11,7 @@ use headwater_hls::playlist::Facts;
 use headwater_model::Timestamp;
 use headwater_model::ivs::{Channel, StreamHealth};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 /// How a stream's ladder is.
@@ -168,6 +168,8 @@ pub struct LiveStream {
     audience: Mutex<Audience>,
     offer: watch::Sender<Arc<Offer>>,
     sound_alone_wanted: AtomicBool,
+    /// Wants all renditions whenever one is asked for, the source's included.
+    watched: OnceLock<Arc<Demand>>,
 }
 
 impl LiveStream {
@@ -190,6 +192,7 @@ impl LiveStream {
                 encoder_note: None,
             })),
             sound_alone_wanted: AtomicBool::new(false),
+            watched: OnceLock::new(),
         }
     }
 
@@ -217,6 +220,9 @@ impl LiveStream {
 
     /// A rendition by its name in URLs, the source's included. Whoever asks for it wants it.
     pub fn rendition(&self, name: &str) -> Option<Asked> {
+        if let Some(watched) = self.watched.get() {
+            watched.note();
+        }
         if self.watch.borrow().rendition() == name {
             return Some(Asked::Made(self.watch.clone()));
         }
@@ -257,6 +263,11 @@ impl LiveStream {
     /// Someone wants the sound alone: that rendition begins with one of the next segments, if there is sound.
     pub fn want_sound_alone(&self) {
         self.sound_alone_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on whoever watches it at all wants what this stands for.
+    pub(crate) fn is_watched_by(&self, demand: &Arc<Demand>) {
+        self.watched.get_or_init(|| Arc::clone(demand));
     }
 
     pub(crate) fn sound_alone_is_wanted(&self) -> bool {

@@ -122,6 +122,8 @@ pub enum Policy {
     /// Only those that somebody watches are made.
     #[default]
     OnDemand,
+    /// All are made while somebody watches the stream, whichever rendition it is.
+    Watched,
     /// All are made all the time.
     Always,
 }

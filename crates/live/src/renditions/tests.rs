@@ -285,6 +285,31 @@ async fn a_new_encoder_that_stands_still_takes_nothing_over_and_delays_nobody() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_is_watched_has_all_renditions_and_one_that_nobody_watches_none() {
+    let mut stage = Stage::new(Policy::Watched);
+    stage.run(12_500, |_| {}).await;
+    assert_eq!(stage.states(), named(&BOTH, RenditionState::Asleep));
+    // Somebody watches the source.
+    let mut frames = 0;
+    let watch = |stage: &mut Stage| {
+        frames += 1;
+        if frames % 30 == 0 {
+            assert!(matches!(stage.stream().rendition("source"), Some(Asked::Made(_))));
+        }
+    };
+    let _ = stage.stream().rendition("source");
+    stage.run(100, |_| {}).await;
+    assert_eq!(stage.pipes.running(), [BOTH]);
+    assert_eq!(stage.states(), named(&BOTH, RenditionState::Made));
+    stage.run(60_000, watch).await;
+    stage.pipes.with(|all| assert_eq!(all.len(), 1, "one encoder all the time"));
+    stage.lint(&BOTH);
+    stage.run(40_000, |_| {}).await;
+    assert_eq!(stage.pipes.running(), [[""; 0]; 0]);
+    assert_eq!(stage.states(), named(&BOTH, RenditionState::Asleep));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_demand_all_are_made_from_the_first_picture_on() {
     let mut stage = Stage::new(Policy::Always);
     stage.run(60_000, |_| {}).await;
