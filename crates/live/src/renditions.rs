@@ -295,8 +295,12 @@ impl Renditions {
                 places.push(place);
             }
         }
+        if !woken.is_empty() {
+            relay.put_off();
+        }
         let present = relay.places().iter().filter(|&&place| place >= shed);
-        if relay.is_busy() || present.eq(&places) {
+        let goes_on = matches!(begin, Begin::Here(_)) && relay.is_dense();
+        if relay.is_busy() || (present.eq(&places) && !goes_on) {
             return;
         }
         let begin = match begin {

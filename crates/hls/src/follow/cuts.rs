@@ -33,6 +33,11 @@ impl Beginning {
         self.0.target_duration_s
     }
 
+    /// PART-TARGET.
+    pub fn part_target_ms(&self) -> i64 {
+        self.0.part_target_ms
+    }
+
     /// PART-HOLD-BACK: how far behind the live edge players play at least.
     pub fn part_hold_back_ms(&self) -> i64 {
         HOLD_BACK_TARGETS * self.0.part_target_ms

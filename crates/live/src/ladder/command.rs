@@ -48,6 +48,8 @@ pub(super) struct Job<'a> {
     pub(super) input: Container,
     /// Where each rendition with pictures begins, in milliseconds of the encoder's clock; `None`, or none at all: with the input.
     pub(super) begins: Vec<Option<i64>>,
+    /// See [`super::Past`]; by the place in the plan.
+    pub(super) keyframe_each: Vec<Option<u32>>,
 }
 
 impl<'a> Job<'a> {
@@ -55,7 +57,13 @@ impl<'a> Job<'a> {
     pub(super) fn of(plan: &'a Plan, shed: usize, source_rate_millis: u32) -> Self {
         let pictures = plan.renditions.iter().filter(|rendition| rendition.size.is_some()).count();
         let renditions = plan.renditions.iter().enumerate().skip(shed.min(pictures)).collect();
-        Job { renditions, source_rate_millis, input: Container::default(), begins: Vec::new() }
+        Job {
+            renditions,
+            source_rate_millis,
+            input: Container::default(),
+            begins: Vec::new(),
+            keyframe_each: Vec::new(),
+        }
     }
 
     fn pictures(&self) -> impl Iterator<Item = (usize, &'a Rendition, (u32, u32))> {
@@ -121,7 +129,7 @@ impl<'a> Job<'a> {
             Encoder::Vaapi => "-c:v h264_vaapi -bf:v 0 -profile:v main",
             Encoder::Qsv => "-c:v h264_qsv -preset:v veryfast -async_depth:v 1 -bf:v 0 -profile:v main",
         });
-        // Keyframes where the source has them, and nowhere else.
+        // Keyframes where the source has them, and nowhere else unless it is said below.
         out.text("-force_key_frames:v source -g:v 100000 -fps_mode:v passthrough -enc_time_base:v 1:90000");
         match encoder {
             Encoder::X264 | Encoder::Off => out.text("-sc_threshold:v 0 -forced-idr:v 1"),
@@ -129,7 +137,10 @@ impl<'a> Job<'a> {
             Encoder::Qsv => out.text("-forced_idr:v 1"),
             Encoder::Vaapi => {}
         }
-        for (number, (_, rendition, _)) in self.pictures().enumerate() {
+        for (number, (index, rendition, _)) in self.pictures().enumerate() {
+            if let Some(pictures) = self.keyframe_each.get(index).copied().flatten() {
+                out.text(&format!("-g:v:{number} {pictures}"));
+            }
             let rate = rendition.video_bitrate;
             out.text(&format!("-b:v:{number} {rate} -maxrate:v:{number} {rate} -bufsize:v:{number} {rate}"));
             if let Encoder::X264 | Encoder::Off = encoder {
@@ -317,6 +328,18 @@ mod tests {
             graph.starts_with("[0:v]scale") && graph.contains("yuv420p,select='gte(t,2.484-0.0005)'[v1]"),
             "{graph}"
         );
+    }
+
+    #[test]
+    fn a_rendition_that_wakes_has_a_keyframe_in_each_part() {
+        let plan = ladder(ChannelType::Standard);
+        let mut job = Job::of(&plan, 1, 30_000);
+        job.keyframe_each = vec![None, None, Some(6), None];
+        let words = job.arguments(&Options { encoder: Encoder::X264, ..Options::default() });
+        let at = |name: &str| words.iter().position(|word| word == name);
+        // 360p is the second one that is left. What stands later counts.
+        assert!(at("-g:v:1") > at("-g:v") && words[at("-g:v:1").unwrap() + 1] == "6");
+        assert_eq!((at("-g:v:0"), at("-g:v:2")), (None, None));
     }
 
     #[test]

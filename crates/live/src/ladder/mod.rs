@@ -179,6 +179,8 @@ pub(crate) struct Past {
     pub(crate) units: Vec<AccessUnit>,
     /// For each rendition, the presentation time up to which it needs no pictures: ticks of 90 kHz.
     pub(crate) delivered: Vec<Option<i64>>,
+    /// For each rendition, so many pictures after a keyframe there is another one, whatever the source has; `None`: only where the source has one.
+    pub(crate) keyframe_each: Vec<Option<u32>>,
 }
 
 /// Starts an encoder for a plan: with the source's frames in 1000 seconds, its tracks, and its past.
@@ -236,8 +238,8 @@ impl Ladder {
         let (give, made) = mpsc::channel(MADE);
         let shared = Arc::new(Shared::default());
         let delivered = output::Delivered::new(plan.renditions.len(), &past.delivered);
-        let runner =
-            process::Runner::new(options, plan, source_rate_millis, (fed, give), delivered, Arc::clone(&shared));
+        let begin = process::Begin { delivered, keyframe_each: past.keyframe_each };
+        let runner = process::Runner::new(options, plan, source_rate_millis, (fed, give), begin, Arc::clone(&shared));
         let task = tokio::spawn(runner.run().instrument(tracing::info_span!("ladder")));
         let mut ladder =
             Ladder { feed: Some(feed), made, _task: AbortOnDropHandle::new(task), wants_keyframe: true, shared };

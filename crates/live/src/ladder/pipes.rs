@@ -17,6 +17,8 @@ pub(crate) struct Pipe {
     pub(crate) past: usize,
     /// What each rendition needs no pictures up to.
     pub(crate) delivered: Vec<Option<i64>>,
+    /// How often each rendition has a keyframe besides the source's.
+    pub(crate) keyframe_each: Vec<Option<u32>>,
     fed: mpsc::Receiver<Feed>,
     give: mpsc::Sender<Made>,
     waiting: Vec<AccessUnit>,
@@ -31,11 +33,12 @@ impl Pipes {
         Arc::new(move |_, plan, _, tracks: Vec<Track>, past: Past| {
             let (feed, fed) = mpsc::channel(QUEUE + tracks.len() + past.units.len());
             let (give, made) = mpsc::channel(MADE * 4);
-            let delivered = past.delivered;
+            let (delivered, keyframe_each) = (past.delivered, past.keyframe_each);
             let pipe = Pipe {
                 plan,
                 past: past.units.len(),
                 delivered,
+                keyframe_each,
                 fed,
                 give,
                 waiting: Vec::new(),

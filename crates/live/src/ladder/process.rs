@@ -40,10 +40,17 @@ pub(super) struct Runner {
     give: mpsc::Sender<Made>,
     shared: Arc<Shared>,
     delivered: Delivered,
+    keyframe_each: Vec<Option<u32>>,
     judge: Judge,
     /// Whether the session knows that nothing comes.
     lost: bool,
     restarts: Restarts,
+}
+
+/// What the first encoder is told of what is there already; see [`super::Past`].
+pub(super) struct Begin {
+    pub(super) delivered: Delivered,
+    pub(super) keyframe_each: Vec<Option<u32>>,
 }
 
 /// How an encoder ended.
@@ -73,12 +80,13 @@ impl Runner {
         plan: Plan,
         source_rate_millis: u32,
         (fed, give): (mpsc::Receiver<Feed>, mpsc::Sender<Made>),
-        delivered: Delivered,
+        Begin { delivered, keyframe_each }: Begin,
         shared: Arc<Shared>,
     ) -> Self {
         Runner {
             judge: Judge::new(options.behind_max, options.restore_after, Instant::now()),
             delivered,
+            keyframe_each,
             intake: Intake::new(fed, Arc::clone(&shared), source_rate_millis),
             options,
             plan,
@@ -189,6 +197,7 @@ impl Runner {
         let plan = self.plan.clone();
         let mut job = Job::of(&plan, self.judge.shed(), self.intake.source_rate_millis);
         job.input = self.intake.container();
+        job.keyframe_each.clone_from(&self.keyframe_each);
         let from = self.resume(&mut job, base_ms);
         let mut child = match spawn(&self.options, &job) {
             Ok(child) => child,

@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 const CAUGHT_UP_MS: i64 = 500;
 /// Keyframes after which it takes over in any case: two encoders at once are more than a slow machine has room for.
 const KEYFRAMES_MAX: u32 = 4;
+/// A rendition that wakes has a keyframe in each part for so long: more than its first request may be held, and than a player then takes. It costs
+/// the picture some of its bits.
+const DENSE_MS: i64 = 5_000;
 /// Units of the new encoder that wait for the last ones of the old: two seconds. Full: what the old one still has is lost.
 const HELD_MAX: usize = 256;
 
@@ -58,6 +61,8 @@ struct Leg {
     /// Configurations of places that the encoder before it makes as well.
     tracks: Vec<(usize, Track)>,
     caught_up: bool,
+    /// Presentation time at which it was started, if renditions wake by it.
+    wakes_at: Option<i64>,
     keyframes: u32,
     /// Nothing more comes from it.
     over: bool,
@@ -88,6 +93,8 @@ pub(crate) struct Relay {
     /// Of encoded sound.
     audio_scale: Timescale,
     kept: Kept,
+    /// PART-TARGET; 0 while it is not known.
+    part_target_ms: i64,
     newest: i64,
     /// The source is over.
     finishing: bool,
@@ -108,6 +115,7 @@ impl Relay {
             tracks: [None, None],
             audio_scale: Timescale::VIDEO,
             kept: Kept::default(),
+            part_target_ms: 0,
             newest: 0,
             finishing: false,
         }
@@ -151,6 +159,26 @@ impl Relay {
         !self.kept.is_empty()
     }
 
+    /// Whoever wants one more rendition need not wait for a handover by which none wakes or falls asleep: it is put off, unless it is at its last step.
+    pub(crate) fn put_off(&mut self) {
+        let same = |next: &Leg| self.present.as_ref().is_some_and(|present| present.places == next.places);
+        if self.border.is_none() && self.next.as_ref().is_some_and(same) {
+            self.next = None;
+        }
+    }
+
+    /// Whether another encoder is to go on with what woke a while ago: players have gone over to it, and it need not have a keyframe in each part.
+    pub(crate) fn is_dense(&self) -> bool {
+        let woke = self.present.as_ref().and_then(|present| present.wakes_at);
+        woke.is_some_and(|at| self.newest - at >= Timescale::VIDEO.ticks_of_ms(DENSE_MS))
+    }
+
+    fn pictures_of_a_part(&self, place: usize) -> Option<u32> {
+        let rendition = self.plan.renditions.get(place).filter(|rendition| rendition.size.is_some())?;
+        let pictures = (self.part_target_ms * i64::from(rendition.frame_rate_millis) + 500_000) / 1_000_000;
+        u32::try_from(pictures).ok().filter(|&pictures| pictures > 0)
+    }
+
     /// Makes these places from now on. Returns the presentation time of the first picture, if it is known. Not while it [is busy](Self::is_busy).
     pub(crate) fn make(&mut self, places: Vec<usize>, begin: Begin) -> Option<i64> {
         if places.is_empty() {
@@ -168,14 +196,23 @@ impl Relay {
         // What the present encoder makes as well is not made of the past again.
         let present = self.present.as_ref().filter(|_| begin == Begin::Kept).map_or(&[][..], |leg| &leg.places);
         let delivered = places.iter().map(|place| present.contains(place).then_some(self.newest)).collect();
+        let wakes = |place: &usize| begin == Begin::Kept && !present.contains(place);
+        let each = |place: &usize| if wakes(place) { self.pictures_of_a_part(*place) } else { None };
+        let keyframe_each: Vec<Option<u32>> = places.iter().map(each).collect();
+        let wakes_at = keyframe_each.iter().any(Option::is_some).then_some(self.newest);
         let from = match begin {
             Begin::Here(presentation) => Some(presentation),
             Begin::Kept => kept.first().map(|keyframe| keyframe.pts),
         };
         let tracks: Vec<Track> = self.tracks.iter().flatten().cloned().collect();
-        let ladder =
-            (self.start)(self.options.clone(), plan, self.source_rate_millis, tracks, Past { units: kept, delivered });
-        let leg = Leg { ladder, places, tracks: Vec::new(), caught_up: false, keyframes: 0, over: false };
+        let ladder = (self.start)(
+            self.options.clone(),
+            plan,
+            self.source_rate_millis,
+            tracks,
+            Past { units: kept, delivered, keyframe_each },
+        );
+        let leg = Leg { ladder, places, tracks: Vec::new(), caught_up: false, wakes_at, keyframes: 0, over: false };
         match &self.present {
             Some(present) if present.places.iter().any(|place| leg.places.contains(place)) => self.next = Some(leg),
             _ => self.present = Some(leg),
@@ -215,6 +252,9 @@ impl Relay {
 
     /// What the source's packager told: where segments start.
     pub(crate) fn cut(&mut self, cut: &Cut) {
+        if let Cut::Begin(beginning) = cut {
+            self.part_target_ms = beginning.part_target_ms();
+        }
         self.kept.cut(cut);
     }
 

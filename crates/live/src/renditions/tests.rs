@@ -248,8 +248,12 @@ async fn who_watches_one_rendition_does_not_notice_that_another_wakes_and_sleeps
     assert_eq!(stage.pipes.running(), [vec!["160p30"], vec!["360p30", "160p30"]]);
     // What is made already is not made of the past again.
     stage.pipes.with(|all| {
-        assert!(matches!(all[1].delivered[..], [None, Some(_)]), "{:?}", all[1].delivered);
-        assert_eq!(all[0].delivered, [None]);
+        let delivered: Vec<Vec<bool>> =
+            all.iter().map(|pipe| pipe.delivered.iter().map(Option::is_some).collect()).collect();
+        assert_eq!(delivered, [vec![false], vec![false], vec![false, true]]);
+        // What wakes has a keyframe in each part for a while, then another encoder goes on without.
+        let dense: Vec<&[Option<u32>]> = all.iter().map(|pipe| &pipe.keyframe_each[..]).collect();
+        assert_eq!(dense, [&[Some(6)][..], &[None], &[Some(6), None]]);
     });
     stage.run(500, &mut watch_small).await;
     assert_eq!(stage.states(), named(&BOTH, RenditionState::Made), "the new one does not wait for the handover");
@@ -268,6 +272,24 @@ async fn who_watches_one_rendition_does_not_notice_that_another_wakes_and_sleeps
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wish_does_not_wait_for_an_encoder_that_only_goes_on_with_what_woke_before() {
+    let mut stage = Stage::new(Policy::OnDemand);
+    stage.run(12_500, |_| {}).await;
+    let _ = stage.stream().rendition("160p30");
+    // The second encoder is at work from 18 s on, and takes over at 20 s.
+    stage.run(6_200, |_| {}).await;
+    assert_eq!(stage.pipes.running(), [["160p30"], ["160p30"]]);
+    let _ = stage.stream().rendition("360p30");
+    stage.run(200, |_| {}).await;
+    assert_eq!(stage.pipes.running(), [vec!["160p30"], BOTH.to_vec()]);
+    assert_eq!(stage.states(), named(&BOTH, RenditionState::Made));
+    stage.run(10_000, |stage| assert_eq!(stage.snapshot("160p30").last(), stage.stream().snapshot().last())).await;
+    stage.lint(&BOTH);
+    let gaps: u64 = stage.renditions.slots.iter().map(|slot| slot.follower.gaps()).sum();
+    assert_eq!(gaps, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_encoder_that_stands_still_takes_nothing_over_and_delays_nobody() {
     let mut stage = Stage::new(Policy::OnDemand);
     stage.run(12_500, |_| {}).await;
@@ -280,7 +302,7 @@ async fn a_new_encoder_that_stands_still_takes_nothing_over_and_delays_nobody() 
     assert_eq!(stage.states()[0].1, RenditionState::Waking);
     // A third wish waits for the handover, and is not forgotten.
     stage.pipes.with(|all| all[1].stuck = false);
-    stage.run(3_000, |_| {}).await;
+    stage.run(8_000, |_| {}).await;
     assert_eq!(stage.pipes.running(), [BOTH]);
 }
 
@@ -302,7 +324,10 @@ async fn a_stream_that_is_watched_has_all_renditions_and_one_that_nobody_watches
     assert_eq!(stage.pipes.running(), [BOTH]);
     assert_eq!(stage.states(), named(&BOTH, RenditionState::Made));
     stage.run(60_000, watch).await;
-    stage.pipes.with(|all| assert_eq!(all.len(), 1, "one encoder all the time"));
+    stage.pipes.with(|all| {
+        let dense: Vec<&[Option<u32>]> = all.iter().map(|pipe| &pipe.keyframe_each[..]).collect();
+        assert_eq!(dense, [&[Some(6); 2], &[None; 2]], "one encoder, and one for good");
+    });
     stage.lint(&BOTH);
     stage.run(40_000, |_| {}).await;
     assert_eq!(stage.pipes.running(), [[""; 0]; 0]);
