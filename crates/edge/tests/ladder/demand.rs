@@ -170,7 +170,7 @@ async fn a_woken_rendition_has_a_whole_segment_and_pictures_where_players_are() 
     }
 }
 
-/// An ffmpeg of a machine that takes longer to start it than a rendition that wakes is held back.
+/// An ffmpeg of a machine that takes so long to start it.
 fn that_starts_late(folder: &std::path::Path) -> PathBuf {
     let program = folder.join("ffmpeg");
     std::fs::write(&program, "#!/bin/sh\nsleep 2.2\nexec ffmpeg \"$@\"\n").unwrap();
@@ -179,7 +179,7 @@ fn that_starts_late(folder: &std::path::Path) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_machine_that_is_too_busy_a_rendition_that_wakes_is_behind_and_a_player_that_goes_by_the_source_waits() {
+async fn an_encoder_that_starts_late_is_waited_for_and_so_is_what_its_source_has_already() {
     let _turn = TURN.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::new(ladder::Options { ffmpeg: that_starts_late(folder.path()), ..on_demand() }).await;

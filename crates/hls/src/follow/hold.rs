@@ -5,9 +5,9 @@
 
 use crate::packager::learn::MS;
 
-/// So much of the source may be cut while a woken rendition is held back. Then it is shown with what there is: on a busy machine the answer is
-/// worse, and not later than most players wait. Half a second less than what makes a gap of a missing part.
-pub const WAKE_HOLD_MAX_MS: i64 = 2_000;
+/// So much of the source may be cut while a woken rendition is held back. Then it is shown with what there is: Shaka breaks off at a playlist
+/// without a complete segment, and a request is not held for longer than three target durations, six seconds, which this must leave time in.
+pub const WAKE_HOLD_MAX_MS: i64 = 4_000;
 /// How near to the source it must be: what the next encoder must be, too, before it takes over from another.
 const CAUGHT_UP_MS: i64 = 500;
 
