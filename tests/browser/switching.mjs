@@ -24,13 +24,13 @@ const WAY = [640, 852, 284, 852, 640];
 /** The encoder's distance of keyframes. */
 const GOP_SECONDS = 1;
 /**
- * What may be left out of the stream at a switch, in pictures, and how long one may stand: in hls.js a part. Less than a group of pictures
- * to a rendition that was asleep, and in Shaka, which plays 0.6 s behind the live edge and fetches the group in which it is anew, from its
- * beginning on: the browser cannot go over to it before the next keyframe, and what it has of the old rendition ends before that.
+ * What may be left out of the stream at a switch, in pictures, and how long one may stand: in hls.js a part. In Shaka less than a group of
+ * pictures: it plays 0.6 s behind the live edge and fetches the group in which it is anew, from its beginning on: the browser cannot go over
+ * to it before the next keyframe, and what it has of the old rendition ends before that. A rendition that wakes has more keyframes.
  */
 const PART = 6;
 const GROUP = FPS * GOP_SECONDS - 1;
-const AT_SWITCH = { "hls.js": { awake: PART, asleep: GROUP }, shaka: { awake: GROUP, asleep: GROUP } };
+const AT_SWITCH = { "hls.js": { awake: PART, asleep: PART }, shaka: { awake: GROUP, asleep: GROUP } };
 const AT_SWITCH_STALL_MS = GOP_SECONDS * 1000 + 500;
 /** The same where nothing is switched. */
 const ELSEWHERE = { missing: PART, stallMs: 500 };
