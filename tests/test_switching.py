@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, Server
 
 BROWSER = ROOT / "tests" / "browser"
 TRIES = range(3)
@@ -50,11 +50,28 @@ def switches(server, player, asleep):
 
 @pytest.mark.timeout(300)
 def test_hls_js_never_goes_back_and_loses_a_part_at_most_at_a_switch(server):
-    """Renditions sleep until they are asked for first, as is the default."""
-    switches(server, "hls.js", asleep=True)
+    """All renditions are encoded while somebody watches the stream, as is the default."""
+    switches(server, "hls.js", asleep=False)
 
 
 @pytest.mark.timeout(300)
 def test_shaka_never_goes_back_and_loses_less_than_a_group_at_a_switch(server):
     """The same."""
-    switches(server, "shaka", asleep=True)
+    switches(server, "shaka", asleep=False)
+
+
+@pytest.fixture
+def sleepers(tmp_path):
+    """A server on which each rendition sleeps until it is asked for."""
+    server = Server(tmp_path)
+    settings = tmp_path / "headwater.toml"
+    settings.write_text("[ladder]\non_demand = true\n")
+    server.start(flags=("--config", settings))
+    yield server
+    server.stop()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("player", ["hls.js", "shaka"])
+def test_a_rendition_that_sleeps_is_gone_over_to_as_well(sleepers, player):
+    switches(sleepers, player, asleep=True)

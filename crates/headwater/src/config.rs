@@ -65,7 +65,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("ladder.ffmpeg", "ffmpeg", "the ffmpeg program that encodes; a bare name is looked for in PATH"),
     setting(
         "ladder.on_demand",
-        "true",
+        "stream",
         "renditions are not encoded if nobody watches them (true) or the stream (stream): true, stream, false",
     ),
     setting(
