@@ -501,17 +501,14 @@ impl Cutter {
         let position = self.window.next();
         let ad_marks = self.splices.marks(domain.wall_at(first));
         if self.cuts.is_some() {
-            let (pictures, blocks) = match self.lead {
-                TrackKind::Video => (closed.units.len(), sound.clone()),
-                TrackKind::Audio => (0, closed.units.clone()),
-            };
+            let pictures = if self.lead == TrackKind::Audio { 0 } else { closed.units.len() };
             let cut = Cut::Part(Arc::new(PartCut {
                 start: closed.start,
                 end,
                 border: if self.lead == TrackKind::Audio { end } else { border },
                 shift: if self.lead == TrackKind::Audio { 0 } else { domain.shift },
                 pictures,
-                blocks,
+                blocks: part::sound(&written, audio),
                 sound: self.tracks.audio.clone(),
                 cues: cues.clone(),
                 cue_number: self.cue_number,

@@ -83,6 +83,12 @@ pub(crate) fn write(sequence: u32, content: &Content<'_>, tracks: &Tracks) -> Pa
     Part { body, duration: content.end - content.start, independent: content.independent, gap: false }
 }
 
+/// The sound of a part as slices of its body, where it stands last: whoever keeps it while the part is kept needs no further memory.
+pub(crate) fn sound(part: &Part, units: &[AccessUnit]) -> Vec<AccessUnit> {
+    let mut rest = part.body.slice(part.body.len() - units.iter().map(|unit| unit.data.len()).sum::<usize>()..);
+    units.iter().map(|unit| AccessUnit { data: rest.split_to(unit.data.len()), ..unit.clone() }).collect()
+}
+
 fn video_samples(content: &Content<'_>) -> Vec<Sample> {
     let ends = content.video.iter().skip(1).map(|unit| unit.dts).chain([content.video_end]);
     content
@@ -134,4 +140,35 @@ fn size(unit: &AccessUnit) -> u32 {
 /// Decode times are never negative here: the owner of the timeline begins above zero.
 fn unsigned(ticks: i64) -> u64 {
     u64::try_from(ticks).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use headwater_media::TrackKind;
+
+    #[test]
+    fn sound_that_is_kept_lies_in_the_part() {
+        let unit = |kind, dts, data| AccessUnit { kind, dts, pts: dts, keyframe: Keyframe::Yes, data };
+        let video = [unit(TrackKind::Video, 0, Bytes::from_static(b"picture"))];
+        let audio: Vec<AccessUnit> =
+            (0..3).map(|n| unit(TrackKind::Audio, n * 1024, Bytes::from(vec![n as u8; n as usize + 2]))).collect();
+        let content = Content {
+            start: 0,
+            end: 6_000,
+            video: &video,
+            video_end: 3_000,
+            audio: &audio,
+            cues: &[],
+            cue_number: 0,
+            independent: true,
+        };
+        let part = write(1, &content, &Tracks::default());
+        let kept = sound(&part, &audio);
+        assert_eq!(kept, audio);
+        let within = part.body().as_ptr_range();
+        assert!(kept.iter().all(|unit| within.contains(&unit.data.as_ptr())), "copied");
+        assert!(sound(&part, &[]).is_empty());
+    }
 }
