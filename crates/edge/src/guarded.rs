@@ -2,6 +2,7 @@
 
 use crate::admission::Pass;
 use crate::cmcd::Told;
+use crate::direct::File;
 use crate::range::Range;
 use crate::resource::Resource;
 use crate::traffic::Outcome;
@@ -43,10 +44,11 @@ pub(crate) async fn file(
     };
     shared.viewers.note(&stream, pass.number, &asked);
     let allowed = pass.allowed.clone();
-    let range = Range::read(&headers);
+    let file = File { epoch: &epoch, rendition: &rendition, name: &file };
+    let step = media::step(stream, file, query, Range::read(&headers));
     drop(headers);
     let response = tokio::select! {
-        response = media::answer(&shared, &stream, &rendition, &file, query, range) => response,
+        response = media::finish(&shared, step) => response,
         () = pass.revoked() => refused(&Refusal::Revoked),
     };
     allowed.on(respond::for_one_viewer(response))

@@ -1,7 +1,8 @@
 //! The viewers' HTTP: playlists, parts, blocking reload.
 //!
 //! [`router`] answers from immutable snapshots ([`headwater_hls::Snapshot`]). A request for what does not exist yet waits on the stream's
-//! `watch` channel; it never locks or disturbs the stream. Bodies are lists of buffers that every viewer shares.
+//! `watch` channel; it never locks or disturbs the stream. Bodies are lists of buffers that every viewer shares. [`playback`] also gives
+//! [`Media`], by which a listener answers plain requests for media without the router.
 //!
 //! | address | what it is | cached |
 //! |---|---|---|
@@ -26,6 +27,7 @@ pub mod admission;
 mod cmcd;
 mod cors;
 mod counting;
+mod direct;
 mod guarded;
 mod media;
 mod playlist;
@@ -39,6 +41,7 @@ pub mod viewers;
 mod wait;
 
 pub use admission::{Countries, Gate};
+pub use direct::{Media, Way};
 pub use traffic::Traffic;
 pub use viewers::Viewers;
 
@@ -89,6 +92,11 @@ pub trait Channels: Send + Sync {
 
 /// The playback routes, with CORS. Merge it into the web listener's router.
 pub fn router(state: State) -> Router {
+    playback(state).0
+}
+
+/// The playback routes, and the short way to media, which a listener asks first.
+pub fn playback(state: State) -> (Router, Media) {
     let shared = Arc::new(Shared {
         hub: state.hub,
         channels: state.channels,
@@ -97,20 +105,19 @@ pub fn router(state: State) -> Router {
         viewers: state.viewers,
         texts: text::Texts::default(),
         waiting: wait::Room::new(WAITING_MAX, state.traffic.clone()),
+        traffic: state.traffic,
     });
-    let finish = move |mut response: Response| {
-        state.traffic.count(&mut response);
-        std::future::ready(cors::allow(response))
-    };
-    Router::new()
+    let finishing = Arc::clone(&shared);
+    let router = Router::new()
         .route("/api/video/v1/{name}", get(playlist::multivariant).options(cors::preflight))
         .route("/media/{epoch}/{rendition}/{file}", get(media::file).options(cors::preflight))
         .route("/media/v/{session}/{epoch}/{rendition}/{file}", get(guarded::file).options(cors::preflight))
         .route("/media/{epoch}/beacon", post(counting::beacon))
         .route("/media/v/{session}/{epoch}/beacon", post(counting::guarded_beacon))
         .layer(DefaultBodyLimit::max(counting::BEACON_BYTES_MAX))
-        .layer(axum::middleware::map_response(finish))
-        .with_state(shared)
+        .layer(axum::middleware::map_response(move |response| std::future::ready(finishing.finish(response))))
+        .with_state(Arc::clone(&shared));
+    (router, Media(shared))
 }
 
 /// What all requests share.
@@ -122,6 +129,15 @@ struct Shared {
     viewers: Viewers,
     texts: text::Texts,
     waiting: wait::Room,
+    traffic: Traffic,
+}
+
+impl Shared {
+    /// Counts an answer and says who may read it.
+    fn finish(&self, mut response: Response) -> Response {
+        self.traffic.count(&mut response);
+        cors::allow(response)
+    }
 }
 
 #[cfg(test)]

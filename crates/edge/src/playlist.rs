@@ -245,24 +245,27 @@ fn channel_id<'a>(shared: &Shared, name: &'a str) -> Option<&'a str> {
 }
 
 /// [`media`] of a rendition that sleeps: the request wakes it, and waits for its first pictures as long as for a part.
-pub(crate) async fn when_made(shared: &Shared, stream: &Arc<LiveStream>, rendition: &str, query: &str) -> Response {
-    if let Err(error) = Directives::parse(query) {
-        return respond::failure(StatusCode::BAD_REQUEST, &error.to_string());
-    }
+pub(crate) async fn when_made(
+    shared: &Shared,
+    stream: &Arc<LiveStream>,
+    rendition: &str,
+    directives: Directives,
+) -> Response {
     let target_duration_s = stream.snapshot().target_duration_s();
     match wait::within(target_duration_s, &shared.waiting, stream.made(rendition)).await {
-        Ok(Some(watch)) => media(shared, stream, watch, query).await,
+        Ok(Some(watch)) => media(shared, stream, watch, directives).await,
         Ok(None) => respond::failure(StatusCode::NOT_FOUND, "the rendition is not made"),
         Err(given_up) => respond_given_up(given_up),
     }
 }
 
 /// `GET /media/{epoch}/{rendition}/media.m3u8`.
-pub(crate) async fn media(shared: &Shared, stream: &Arc<LiveStream>, watch: Snapshots, query: &str) -> Response {
-    let Directives { wait_for, delta } = match Directives::parse(query) {
-        Ok(directives) => directives,
-        Err(error) => return respond::failure(StatusCode::BAD_REQUEST, &error.to_string()),
-    };
+pub(crate) async fn media(
+    shared: &Shared,
+    stream: &Arc<LiveStream>,
+    watch: Snapshots,
+    Directives { wait_for, delta }: Directives,
+) -> Response {
     let Some(wait_for) = wait_for else {
         let text = shared.texts.newest(stream, &watch.borrow().clone(), delta);
         return respond::playlist(text, Lifetime::Newest);

@@ -19,8 +19,8 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// What is not there may be there in a moment: no cache may remember.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Headers of an answer with media, CORS' and the connection's own included.
-const MEDIA_HEADERS: usize = 8;
+/// Headers of an answer, CORS' and the connection's own included.
+const HEADERS: usize = 8;
 
 /// How long a playlist holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +39,18 @@ pub(crate) fn playlist(text: Bytes, lifetime: Lifetime) -> Response {
         Lifetime::Once => NO_STORE,
         Lifetime::Fixed(seconds) => HeaderValue::from_str(&format!("public, max-age={seconds}")).unwrap_or(REVALIDATE),
     };
-    let length = HeaderValue::from(text.len());
-    ([(CONTENT_TYPE, PLAYLIST_TYPE), (CACHE_CONTROL, cache), (CONTENT_LENGTH, length)], Body::from(text))
-        .into_response()
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(CONTENT_TYPE, PLAYLIST_TYPE);
+    headers.insert(CACHE_CONTROL, cache);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    let mut response = Response::new(Body::from(text));
+    *response.headers_mut() = headers;
+    response
 }
 
 /// Media of `length` bytes in all, in order; the range that was asked for, or everything.
 pub(crate) fn media<'a>(range: Range, mut chunks: impl Iterator<Item = &'a Bytes>, length: u64) -> Response {
-    let mut headers = HeaderMap::with_capacity(MEDIA_HEADERS);
+    let mut headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(CONTENT_TYPE, MEDIA_TYPE);
     headers.insert(CACHE_CONTROL, IMMUTABLE);
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -61,6 +65,7 @@ pub(crate) fn media<'a>(range: Range, mut chunks: impl Iterator<Item = &'a Bytes
             let text = format!("bytes */{length}");
             headers.insert(CONTENT_RANGE, HeaderValue::from_str(&text).expect("digits and a star"));
             headers.insert(CACHE_CONTROL, NO_STORE);
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
             return (StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response();
         }
     };
@@ -106,7 +111,9 @@ pub(crate) fn for_one_viewer(mut response: Response) -> Response {
 
 /// A failure in a sentence, for people; players go by the status.
 pub(crate) fn failure(status: StatusCode, sentence: &str) -> Response {
-    let mut response = (status, [(CACHE_CONTROL, NO_STORE)], format!("{sentence}\n")).into_response();
+    let text = format!("{sentence}\n");
+    let length = HeaderValue::from(text.len());
+    let mut response = (status, [(CACHE_CONTROL, NO_STORE), (CONTENT_LENGTH, length)], text).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }

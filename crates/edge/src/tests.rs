@@ -36,14 +36,27 @@ impl Channels for Listed {
     }
 }
 
-/// A router, a channel that a test feeds, and one that wants tokens.
+/// A router with the short way before it, a channel that a test feeds, and one that wants tokens.
 struct Site {
     router: Router,
+    media: Media,
     hub: Hub,
     viewers: Viewers,
     traffic: Traffic,
     channel: Channel,
     private: Channel,
+}
+
+/// By the short way if that takes it.
+async fn answer(router: &Router, media: &Media, request: Request<Body>) -> Response {
+    match media.answer(None, request) {
+        Way::Short(answer) => answer.await,
+        Way::Long(request) => by_router(router, request).await,
+    }
+}
+
+async fn by_router(router: &Router, request: Request<Body>) -> Response {
+    router.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
 /// An encoder: 30 pictures a second, a keyframe every two seconds, no sound.
@@ -80,7 +93,8 @@ impl Site {
             traffic: traffic.clone(),
             ..State::new(hub.clone(), channels, realm)
         };
-        Site { router: router(state), hub, viewers, traffic, channel, private }
+        let (router, media) = playback(state);
+        Site { router, media, hub, viewers, traffic, channel, private }
     }
 
     /// On air with its first playlist.
@@ -126,8 +140,7 @@ impl Site {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::empty()).unwrap();
-        self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
+        answer(&self.router, &self.media, request.body(Body::empty()).unwrap()).await
     }
 
     async fn get(&self, uri: &str) -> Response {
@@ -136,8 +149,9 @@ impl Site {
 
     /// Asks in the background, and lets it begin to wait.
     async fn waiting(&self, uri: &str) -> tokio::task::JoinHandle<Response> {
-        let (router, request) = (self.router.clone(), Request::get(uri).body(Body::empty()).unwrap());
-        let task = tokio::spawn(async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) });
+        let (router, media) = (self.router.clone(), self.media.clone());
+        let request = Request::get(uri).body(Body::empty()).unwrap();
+        let task = tokio::spawn(async move { answer(&router, &media, request).await });
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
@@ -284,6 +298,53 @@ async fn every_address_in_the_playlists_is_there() {
             "{file}"
         );
         assert_eq!(body(response).await.len(), length, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn the_short_way_answers_as_the_router_does() {
+    let (site, _feed) = Site::live().await;
+    let _private_feed = site.on_air(&site.private).await;
+    let private = site.hub.stream(&site.private.id).expect("live").epoch.clone();
+    let next = site.snapshot().next();
+    let plain = [
+        site.file("media.m3u8"),
+        site.file("media.m3u8?_HLS_skip=YES"),
+        site.file("media.m3u8?_HLS_msn=0&_HLS_part=0&v=nobody"),
+        site.file("media.m3u8?_HLS_msn=9999999"),
+        site.file("media.m3u8?_HLS_part=1"),
+        site.file("init-0.mp4"),
+        site.file("init-9.mp4"),
+        site.file("s0.m4s"),
+        site.file("s0.p0.m4s"),
+        site.file(&part_file(Position { msn: next.msn + 5, part: 0 })),
+        site.file("other.txt"),
+        format!("/media/{}/9000p/s0.m4s", site.snapshot().epoch()),
+        "/media/nobody/160p/s0.m4s".to_owned(),
+        format!("/media/{private}/160p/s0.m4s"),
+    ];
+    for uri in &plain {
+        for range in [None, Some("bytes=1-8"), Some("bytes=99999999-")] {
+            let request = || {
+                let request = Request::get(uri);
+                let request = if let Some(range) = range { request.header("range", range) } else { request };
+                request.body(Body::empty()).unwrap()
+            };
+            let Way::Short(short) = site.media.answer(None, request()) else { panic!("{uri}") };
+            let (short, long) = (short.await, by_router(&site.router, request()).await);
+            assert_eq!(head(&short), head(&long), "{uri} {range:?}");
+            assert_eq!(body(short).await, body(long).await, "{uri} {range:?}");
+        }
+        for method in [Method::HEAD, Method::OPTIONS, Method::POST] {
+            let request = Request::builder().method(method).uri(uri).body(()).unwrap();
+            assert!(matches!(site.media.answer(None, request), Way::Long(_)), "{uri}");
+        }
+    }
+    for other in
+        ["/media/v/session/epoch/160p/media.m3u8", "/media/epoch/beacon", "/healthz", &Site::master(&site.channel)]
+    {
+        let way = site.media.answer(None, Request::get(other).body(()).unwrap());
+        assert!(matches!(way, Way::Long(_)), "{other}");
     }
 }
 

@@ -14,14 +14,18 @@ const TEXTS_MAX: usize = 8;
 /// The texts of all streams.
 #[derive(Default)]
 pub(crate) struct Texts {
-    /// By epoch and rendition. Streams that are gone are swept when a new one comes.
+    /// By epoch. Streams that are gone are swept when a new one comes.
     streams: Mutex<HashMap<String, Entry>>,
 }
 
 struct Entry {
     stream: Weak<LiveStream>,
-    texts: Arc<Mutex<VecDeque<(Key, Bytes)>>>,
+    /// By rendition, of which there are a few.
+    renditions: Vec<(Box<str>, Shelf)>,
 }
+
+/// A rendition's texts, the oldest first.
+type Shelf = Arc<Mutex<VecDeque<(Key, Bytes)>>>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Key {
@@ -68,15 +72,17 @@ impl Texts {
         Some(text)
     }
 
-    fn of(&self, stream: &Arc<LiveStream>, rendition: &str) -> Arc<Mutex<VecDeque<(Key, Bytes)>>> {
+    fn of(&self, stream: &Arc<LiveStream>, rendition: &str) -> Shelf {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = format!("{}/{rendition}", stream.epoch);
-        if let Some(entry) = streams.get(&name) {
-            return Arc::clone(&entry.texts);
+        let known = streams.get(&stream.epoch).map(|entry| &entry.renditions);
+        if let Some((_, shelf)) = known.and_then(|known| known.iter().find(|(name, _)| **name == *rendition)) {
+            return Arc::clone(shelf);
         }
         streams.retain(|_, entry| entry.stream.strong_count() > 0);
-        let texts = Arc::default();
-        streams.insert(name, Entry { stream: Arc::downgrade(stream), texts: Arc::clone(&texts) });
-        texts
+        let new = || Entry { stream: Arc::downgrade(stream), renditions: Vec::new() };
+        let entry = streams.entry(stream.epoch.clone()).or_insert_with(new);
+        let shelf = Shelf::default();
+        entry.renditions.push((rendition.into(), Arc::clone(&shelf)));
+        shelf
     }
 }

@@ -31,7 +31,7 @@ impl Site {
         let peer: SocketAddr = address.parse().unwrap();
         let mut request = Request::get(uri).header("user-agent", agent).body(Body::empty()).unwrap();
         request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
-        let response = self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        let response = by_router(&self.router, request).await;
         assert_eq!(response.status(), StatusCode::OK);
     }
 }
@@ -137,7 +137,8 @@ async fn one_more_viewer_than_may_watch_is_a_429() {
         viewers: site.viewers.clone(),
         ..State::new(site.hub.clone(), Arc::new(Listed(vec![site.channel.clone()])), Realm::default())
     };
-    let site = Site { router: router(state), ..site };
+    let (router, media) = playback(state);
+    let site = Site { router, media, ..site };
     let _feed = site.on_air(&site.channel).await;
     let uri = site.joined().await;
     site.get(&uri).await;
