@@ -2,6 +2,9 @@
 //!
 //! hyper bounds the time for a request's head, but not the wait for the bytes that tell HTTP/1.1 and HTTP/2 apart, nor a reader that stands still:
 //! that one would keep the segments it asked for in memory for ever.
+//!
+//! Here is also seen that a peer of HTTP/1 leaves while its answer is waited for. hyper can see that too, with a buffer of 8 KB for each that waits;
+//! a byte does.
 
 use std::future::Future as _;
 use std::io;
@@ -14,6 +17,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// Bytes by which HTTP/1.1 and HTTP/2 are told apart: HTTP/2's preface.
 const PREFACE_BYTES: usize = 24;
+/// How that begins; no method of HTTP/1 is called so.
+const PREFACE: &[u8] = b"PRI";
 
 /// A stream that fails when its peer does not get on.
 pub struct Patient<S> {
@@ -25,12 +30,20 @@ pub struct Patient<S> {
     answered: bool,
     /// Whether a write waits, so that the timer runs.
     stuck: bool,
+    /// Whether what came so far begins as HTTP/2 does.
+    is_preface: bool,
+    /// Whether the peer will send no more, which was passed on.
+    ended: bool,
+    /// Came while an answer was waited for: the first byte of a pipelined request.
+    ahead: Option<u8>,
 }
 
 impl<S> Patient<S> {
     /// Waits `patience` for the first bytes, and for each write to make progress.
     pub fn new(stream: S, patience: Duration) -> Self {
-        Patient { stream, patience, timer: Box::pin(sleep(patience)), received: 0, answered: false, stuck: false }
+        let timer = Box::pin(sleep(patience));
+        let (answered, stuck, is_preface, ended) = (false, false, true, false);
+        Patient { stream, patience, timer, received: 0, answered, stuck, is_preface, ended, ahead: None }
     }
 
     fn late(what: &'static str) -> io::Error {
@@ -52,15 +65,44 @@ impl<S> Patient<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Patient<S> {
+    /// Fails if the peer has left. hyper flushes whenever it has looked after a connection, also where there is nothing to write.
+    fn listen(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ended || self.ahead.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        if let Poll::Ready(outcome) = Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+            outcome?;
+            match buffer.filled() {
+                [] => return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the peer has left"))),
+                byte => self.ahead = byte.first().copied(),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if buffer.remaining() > 0
+            && let Some(byte) = self.ahead.take()
+        {
+            buffer.put_slice(&[byte]);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.received = self.received.saturating_add(buffer.filled().len() - before);
+        let came = &buffer.filled()[before..];
+        let expected = PREFACE.get(self.received..).unwrap_or_default();
+        self.is_preface &= came.iter().zip(expected).all(|(byte, expected)| byte == expected);
+        self.ended |= outcome.is_ready() && came.is_empty() && buffer.remaining() > 0;
+        self.received = self.received.saturating_add(came.len());
         let introduced = self.answered || self.stuck || self.received >= PREFACE_BYTES;
         if outcome.is_pending() && !introduced {
             ready!(self.timer.as_mut().poll(context));
@@ -70,7 +112,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.written(outcome, context)
@@ -93,6 +135,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         // Of TCP it is always ready, which is no progress of the peer's.
         match Pin::new(&mut self.stream).poll_flush(context) {
             Poll::Pending => self.written(Poll::Pending, context),
+            Poll::Ready(Ok(())) if !self.is_preface => self.listen(context),
             ready => ready,
         }
     }
@@ -141,6 +184,37 @@ mod tests {
         let began = Instant::now();
         let error = patient.write_all(&[7; 17]).await.expect_err("nobody reads");
         assert_eq!((error.kind(), began.elapsed()), (io::ErrorKind::TimedOut, PATIENCE));
+    }
+
+    #[tokio::test]
+    async fn a_peer_of_http1_that_leaves_is_seen_by_flushing() {
+        for (said, seen) in [("GET", true), ("POST", true), ("PRI * HTTP/2.0", false)] {
+            let (mut peer, ours) = duplex(1_024);
+            let mut patient = Patient::new(ours, PATIENCE);
+            for byte in said.bytes() {
+                peer.write_u8(byte).await.expect("there is room");
+                assert_eq!(patient.read_u8().await.expect("it came"), byte);
+            }
+            patient.flush().await.expect("the peer is there");
+            drop(peer);
+            assert_eq!(patient.flush().await.is_err(), seen, "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_an_answer_is_waited_for_is_not_lost() {
+        let (mut peer, ours) = duplex(1_024);
+        let mut patient = Patient::new(ours, PATIENCE);
+        peer.write_all(b"one").await.expect("there is room");
+        patient.read_exact(&mut [0; 3]).await.expect("it came");
+        peer.write_all(b"two").await.expect("there is room");
+        patient.flush().await.expect("the peer is there");
+        patient.flush().await.expect("the peer is there");
+        drop(peer);
+        let mut read = String::new();
+        patient.read_to_string(&mut read).await.expect("it came");
+        assert_eq!(read, "two");
+        patient.flush().await.expect("its end was passed on");
     }
 
     #[tokio::test(start_paused = true)]
