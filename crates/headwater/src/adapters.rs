@@ -8,7 +8,9 @@ use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use futures_util::future::Either;
 use headwater_control::Control;
+use headwater_edge::{Media, Way};
 use headwater_ingest::{Directory, Refusal, Transport};
 use headwater_model::Timestamp;
 use headwater_model::ivs::Channel;
@@ -16,9 +18,11 @@ use headwater_sites::web::{Asset, NativeSite, NativeSites};
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
+use hyper::body::Incoming;
 
 use crate::config::InsecureIngest;
+use crate::http_server::Face;
 
 /// Stream keys, for ingest.
 pub struct StreamKeys {
@@ -130,8 +134,40 @@ async fn player_script(headers: HeaderMap) -> Response {
     (common, [(CONTENT_TYPE, asset.content_type)], asset.bytes).into_response()
 }
 
-/// The web listener's routes: playback, player script, answers; websites by their host in front of all.
-pub fn web(control: &Control, playback: Router, answers: Router, sites: headwater_sites::Sites) -> Router {
-    let rest = playback.merge(answers).merge(player()).route("/healthz", get(|| async { "ok\n" }));
-    headwater_sites::web::with_sites(sites, Arc::new(BuiltInSites(control.clone())), rest)
+/// The web listener: media by its short way, else the routes of playback, player script and answers; websites by their host in front of all.
+#[derive(Clone)]
+pub struct Web {
+    sites: headwater_sites::Sites,
+    media: Media,
+    routes: Router,
+}
+
+impl Web {
+    /// Of its parts.
+    pub fn new(
+        control: &Control,
+        (playback, media): (Router, Media),
+        answers: Router,
+        sites: headwater_sites::Sites,
+    ) -> Self {
+        let rest = playback.merge(answers).merge(player()).route("/healthz", get(|| async { "ok\n" }));
+        let native = Arc::new(BuiltInSites(control.clone()));
+        Web { routes: headwater_sites::web::with_sites(sites.clone(), native, rest), sites, media }
+    }
+
+    /// The same for what comes through TLS.
+    pub fn over_tls(self) -> Self {
+        Web { routes: self.routes.layer(axum::Extension(headwater_sites::s3::OverTls)), ..self }
+    }
+}
+
+impl Face for Web {
+    fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response> + Send + use<> {
+        let is_website = headwater_sites::web::site_of_request(self.sites.web(), &request).is_some();
+        let way = if is_website { Way::Long(request) } else { self.media.answer(Some(peer), request) };
+        match way {
+            Way::Short(media) => Either::Left(media),
+            Way::Long(request) => Either::Right(self.routes.answer(peer, request)),
+        }
+    }
 }

@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::{Channels, StreamKeys, web};
+use crate::adapters::{Channels, StreamKeys, Web};
 use crate::config::{Config, TlsListen};
 use crate::http_server;
 use crate::metrics;
@@ -202,7 +202,7 @@ impl Server {
             work.clone(),
         ));
         tasks.spawn(viewers.clone().run(hub.clone(), work.clone()));
-        let playback = headwater_edge::router(headwater_edge::State {
+        let playback = headwater_edge::playback(headwater_edge::State {
             hub: hub.clone(),
             channels: Arc::new(Channels(control.clone())),
             realm,
@@ -212,8 +212,8 @@ impl Server {
         });
         let answers = headwater_interact::router(interact.clone());
         let answers = private::guard_answers(answers, control.clone(), hub.clone(), gate);
-        let web_router = web(&control, playback, answers, sites);
-        tasks.spawn(http_server::serve(listeners.web, web_router.clone(), doors.clone(), drain));
+        let web = Web::new(&control, playback, answers, sites);
+        tasks.spawn(http_server::serve(listeners.web, web.clone(), doors.clone(), drain));
 
         let directory: Arc<dyn headwater_ingest::Directory> =
             Arc::new(StreamKeys { control, insecure: config.insecure_ingest });
@@ -222,10 +222,10 @@ impl Server {
                 .context("make the local certificate authority")?;
             let tls = ca.server_config().context("read the local certificate")?;
             tasks.spawn(Arc::new(ca).keep_renewed(work.clone()));
-            let router = web_router.layer(axum::Extension(headwater_sites::s3::OverTls));
+            let web = web.over_tls();
             let doors_of_http = doors.clone();
             let http = move |stream: TlsConnection, peer: SocketAddr| {
-                http_server::connection(stream, peer, router.clone(), doors_of_http.clone())
+                http_server::connection(stream, peer, web.clone(), doors_of_http.clone())
             };
             let limits = Limits::default();
             tasks.spawn(headwater_ingest::serve_tls(
