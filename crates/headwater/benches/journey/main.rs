@@ -27,6 +27,7 @@
 
 mod churn;
 mod clip;
+mod crowd;
 #[path = "../support/flv.rs"]
 mod flv;
 mod http;

@@ -4,7 +4,7 @@ use crate::http::{Body, Connection};
 use std::time::Duration;
 
 /// Where a player is.
-#[derive(Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Reader {
     known: Option<String>,
     query: String,
