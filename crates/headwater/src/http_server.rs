@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Requests at once on one HTTP/2 connection: a player needs a handful.
 const HTTP2_STREAMS_MAX: u32 = 100;
+/// How HTTP/2's preface begins, and some methods of HTTP/1.
+const HTTP2_FIRST: u8 = b'P';
 /// After a failed accept (no more file descriptors, mostly), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -77,9 +79,10 @@ pub async fn serve(listener: TcpListener, face: impl Face, cancel: CancellationT
             Ok((stream, peer)) => {
                 // A part is complete when it is written: waiting for more would only delay it.
                 let _ = stream.set_nodelay(true);
-                let serving = connection(stream, peer, face.clone(), cancel.clone());
+                let (face, cancel) = (face.clone(), cancel.clone());
+                // Called within: a future that is captured and then awaited lies in the task twice.
                 connections.spawn(async move {
-                    serving.await;
+                    connection(stream, peer, face, cancel).await;
                     drop(turn);
                 });
             }
@@ -102,13 +105,21 @@ where
         let answering = face.answer(peer, request);
         async move { Ok::<_, Infallible>(answering.await) }
     });
+    let mut stream = Patient::new(stream, PATIENCE);
+    let first = tokio::select! {
+        first = stream.first() => first,
+        () = cancel.cancelled() => return,
+    };
+    let Ok(Some(first)) = first else { return };
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
     // Otherwise hyper keeps a second buffer of 8 KB for each request that waits, to see its peer leave: `Patient` sees that.
     builder.http1().half_close(true);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(HTTP2_STREAMS_MAX);
     builder.http2().keep_alive_interval(Some(HEAD_TIMEOUT)).max_header_list_size(HEAD_BYTES_MAX as u32);
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), service));
+    // Whatever begins otherwise is no HTTP/2. Told early, hyper reads a request in one piece, and its buffer stays at 8 KB.
+    let builder = if first == HTTP2_FIRST { builder } else { builder.http1_only() };
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
         outcome = serving.as_mut() => outcome,
         () = cancel.cancelled() => {

@@ -6,7 +6,7 @@
 //! Here is also seen that a peer of HTTP/1 leaves while its answer is waited for. hyper can see that too, with a buffer of 8 KB for each that waits;
 //! a byte does.
 
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -34,7 +34,7 @@ pub struct Patient<S> {
     is_preface: bool,
     /// Whether the peer will send no more, which was passed on.
     ended: bool,
-    /// Came while an answer was waited for: the first byte of a pipelined request.
+    /// Read and not passed on: the connection's first byte, or that of a request that was pipelined.
     ahead: Option<u8>,
 }
 
@@ -66,6 +66,41 @@ impl<S> Patient<S> {
 }
 
 impl<S: AsyncRead + Unpin> Patient<S> {
+    /// The first byte, which is still to be read; `None` if the peer left without one.
+    ///
+    /// # Errors
+    /// The connection's, and that the peer says nothing.
+    pub async fn first(&mut self) -> io::Result<Option<u8>> {
+        poll_fn(|context| {
+            let mut byte = [0];
+            let mut buffer = ReadBuf::new(&mut byte);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Pending => {
+                    ready!(self.timer.as_mut().poll(context));
+                    return Poll::Ready(Err(Self::late("the peer does not say what it wants")));
+                }
+                Poll::Ready(outcome) => outcome?,
+            }
+            self.ahead = buffer.filled().first().copied();
+            Poll::Ready(Ok(self.ahead))
+        })
+        .await
+    }
+
+    /// What the stream says, after what came ahead, in one piece: hyper doubles a buffer that already has a byte in it.
+    fn take_in(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if buffer.remaining() > 0
+            && let Some(byte) = self.ahead.take()
+        {
+            buffer.put_slice(&[byte]);
+            return match Pin::new(&mut self.stream).poll_read(context, buffer) {
+                Poll::Pending => Poll::Ready(Ok(())),
+                ready => ready,
+            };
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+
     /// Fails if the peer has left. hyper flushes whenever it has looked after a connection, also where there is nothing to write.
     fn listen(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.ended || self.ahead.is_some() {
@@ -90,14 +125,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if buffer.remaining() > 0
-            && let Some(byte) = self.ahead.take()
-        {
-            buffer.put_slice(&[byte]);
-            return Poll::Ready(Ok(()));
-        }
         let before = buffer.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let outcome = self.take_in(context, buffer);
         let came = &buffer.filled()[before..];
         let expected = PREFACE.get(self.received..).unwrap_or_default();
         self.is_preface &= came.iter().zip(expected).all(|(byte, expected)| byte == expected);
@@ -199,6 +228,20 @@ mod tests {
             drop(peer);
             assert_eq!(patient.flush().await.is_err(), seen, "{said}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_byte_is_looked_at_and_still_read() {
+        let (mut peer, ours) = duplex(1_024);
+        let mut patient = Patient::new(ours, PATIENCE);
+        peer.write_all(b"GET").await.expect("there is room");
+        assert_eq!(patient.first().await.expect("it came"), Some(b'G'));
+        let mut read = [0; 8];
+        assert_eq!(patient.read(&mut read).await.expect("it came"), 3, "in one piece");
+        assert_eq!(&read[..3], b"GET");
+        let (_peer, ours) = duplex(1_024);
+        let error = Patient::new(ours, PATIENCE).first().await.expect_err("it is late");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
