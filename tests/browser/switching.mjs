@@ -66,34 +66,38 @@ async function until(tab, probe, argument) {
 }
 
 /**
- * What the frames tell, in order: steps of the number, of the time on the screen and of the size. What is missing within a group of
- * pictures before another size is the switch's: a player that fetches a group anew may show a last picture of the old one after it.
+ * What the frames tell, in order: steps of the number, of the time on the screen and of the size. What is missing or stands within a group
+ * of pictures before another size is the switch's: a player that fetches a group anew may show a last picture of the old one after it.
  */
 function judge(frames) {
-  const found = { unreadable: 0, back: 0, stallMs: 0, switches: [], elsewhere: 0 };
-  let losses = [];
+  const found = { unreadable: 0, back: 0, switches: [] };
+  let steps = [];
   let before;
   for (const frame of frames) {
     if (frame.number === undefined) found.unreadable += 1;
     if (before) {
       const stood = frame.at - before.at;
-      if (frame.width === before.width) found.stallMs = Math.max(found.stallMs, stood);
       if (frame.number < before.number) found.back += 1;
       // Pictures that were decoded but not shown, or not told of, were not missing in the stream.
       const untold = frame.presented - before.presented - 1 + (frame.dropped - before.dropped);
       const missing = Math.max(0, frame.number - before.number - 1 - untold);
-      losses.push({ mediaTime: frame.mediaTime, missing });
+      steps.push({ mediaTime: frame.mediaTime, missing, stood });
       if (frame.width !== before.width) {
         const since = frame.mediaTime - GOP_SECONDS;
-        const lost = losses.filter(({ mediaTime }) => mediaTime >= since).reduce((sum, { missing }) => sum + missing, 0);
-        losses = losses.filter(({ mediaTime }) => mediaTime < since);
-        found.switches.push({ to: frame.width, missing: lost, stood: Math.round(stood), step: frame.number - before.number });
+        const { missing, stood } = together(steps.filter(({ mediaTime }) => mediaTime >= since));
+        steps = steps.filter(({ mediaTime }) => mediaTime < since);
+        found.switches.push({ to: frame.width, missing, stood: Math.round(stood), step: frame.number - before.number });
       }
     }
     before = frame;
   }
-  found.elsewhere = losses.reduce((sum, { missing }) => sum + missing, 0);
-  return found;
+  const elsewhere = together(steps);
+  return { ...found, elsewhere: elsewhere.missing, stallMs: elsewhere.stood };
+}
+
+/** What is missing in all steps, and the longest time that a picture stood in one. */
+function together(steps) {
+  return { missing: steps.reduce((sum, { missing }) => sum + missing, 0), stood: Math.max(0, ...steps.map(({ stood }) => stood)) };
 }
 
 /** The claims that hang on the machine's pace are pushed to `timed` and not reported. */
