@@ -91,7 +91,6 @@ async fn turn(side: &Side, clip: &Clip, viewers: usize, window: Duration) -> Vec
     let expected = (window.as_millis() / PART.as_millis()) as u64;
     let seen = tokio::task::spawn_blocking(|| threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect());
     let seen: Vec<Seen> = seen.await.unwrap();
-    drop(encoder);
     for seen in seen {
         if follow == Follow::Parts {
             // One more or less is where the window cuts.
@@ -111,6 +110,7 @@ async fn turn(side: &Side, clip: &Clip, viewers: usize, window: Duration) -> Vec
         let good = times.filter(|(part, at)| at.saturating_duration_since(part.first) <= PART + ALLOWED).count();
         in_time = good as f64 * 100.0 / late.len() as f64;
     }
+    drop(encoder);
     vec![
         percentile(&mut late, 0.5),
         percentile(&mut late, 0.99),
