@@ -75,6 +75,16 @@ const AVC_CONFIG: [u8; 44] = [
 ];
 
 impl Site {
+    /// Waits until the end is recorded: the last snapshot is shown before.
+    async fn ended(&self, channel_id: &str) {
+        let recorded = async {
+            while self.hub.stream(channel_id).is_some() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), recorded).await.expect("the end is recorded");
+    }
+
     fn new() -> Self {
         Self::with(Gate::closed())
     }
@@ -548,6 +558,7 @@ async fn the_end_answers_everyone_at_once() {
     for uri in [epoch_file, after_end] {
         assert!(text(site.get(&uri).await).await.trim_end().ends_with("#EXT-X-ENDLIST"));
     }
+    site.ended(&site.channel.id).await;
     assert_eq!(site.get(&Site::master(&site.channel)).await.status(), StatusCode::NOT_FOUND);
 }
 

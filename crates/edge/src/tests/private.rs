@@ -336,13 +336,7 @@ async fn sessions_go_on_when_the_stream_has_ended() {
     feed.publisher.finish(Ending::Clean).await;
     assert!(text(reloading.await.unwrap()).await.trim_end().ends_with("#EXT-X-ENDLIST"));
     assert_eq!(private.status(&format!("{folder}s0.m4s"), &[]).await, StatusCode::OK);
-    // The last snapshot is shown before the end is recorded.
-    let recorded = async {
-        while private.site.hub.stream(&private.site.private.id).is_some() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), recorded).await.expect("the end is recorded");
+    private.site.ended(&private.site.private.id).await;
     assert_eq!(private.status(&private.master(&private.claims()), &[]).await, StatusCode::NOT_FOUND);
 }
 
