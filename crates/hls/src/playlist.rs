@@ -378,8 +378,8 @@ impl std::fmt::Display for Seconds {
 ///
 /// So each part but a segment's first seems to begin a little later than its pictures say, never earlier. Shaka moves what it appends to
 /// where the playlist has it; seconds are floating-point numbers to it, it leaves be what is off by less than a millisecond, and it puts
-/// a millisecond on what it moves. With exact durations each part is off by just that, give or take the last bit, and for every second
-/// one Shaka resets the source buffer, which then drops pictures up to the next keyframe. At a segment's begin a reset costs nothing.
+/// a millisecond on what it moves. With exact durations each part is off by just that, give or take the last bit of the number; where that bit
+/// is too much, Shaka resets the source buffer, which then drops pictures up to the next keyframe. At a segment's begin that costs nothing.
 struct Announced(i64);
 
 impl Announced {
