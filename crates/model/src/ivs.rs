@@ -2,12 +2,17 @@
 //! StreamKey, StreamSession, and those of the modules).
 
 mod ads;
+mod multitrack;
 mod playback;
 mod quotas;
 mod recording;
 mod slate;
 
 pub use ads::{AdBreak, AdConfiguration, PostRoll};
+pub use multitrack::{
+    CLIENT_KEY_HOURS, ClientConfiguration, ClientKey, MaximumResolution, MultitrackCode, MultitrackInput,
+    MultitrackPolicy, Shown, TRACKS_CONFIGURED_MAX, VideoCodec, VideoTrack,
+};
 pub use playback::{
     KeyError, PlaybackKeyPair, PlaybackRestrictionPolicy, PublicKey, ViewerRevocation, is_country, is_origin,
     parse_public_key,
@@ -62,39 +67,6 @@ pub enum ContainerFormat {
     /// CMAF.
     #[serde(rename = "FRAGMENTED_MP4")]
     FragmentedMp4,
-}
-
-/// Whether an encoder may or must send its own ladder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum MultitrackPolicy {
-    /// Single-track encoders are welcome too.
-    Allow,
-    /// Only multitrack encoders are welcome.
-    Require,
-}
-
-/// Largest picture of a multitrack ladder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum MaximumResolution {
-    /// 480p.
-    Sd,
-    /// 720p.
-    Hd,
-    /// 1080p.
-    FullHd,
-}
-
-/// How several tracks from one encoder are taken (Enhanced RTMP).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MultitrackInput {
-    /// Whether they are taken at all.
-    pub enabled: bool,
-    /// Given when enabled.
-    pub policy: Option<MultitrackPolicy>,
-    /// Given when enabled.
-    pub maximum_resolution: Option<MaximumResolution>,
 }
 
 /// The durable resource that a broadcaster streams to.
