@@ -5,6 +5,7 @@
 //! | [`channels`] | CreateChannel … DeleteChannel |
 //! | [`keys`] | CreateStreamKey … DeleteStreamKey, and which channel a key opens |
 //! | [`streams`] | GetStream, ListStreams, StopStream, the sessions of the past |
+//! | [`ingest`] | which ways in a channel takes |
 //! | [`metadata`] | PutMetadata |
 //! | [`ads`] | CreateAdConfiguration … DeleteAdConfiguration, InsertAdBreak |
 //! | [`key_pairs`] | ImportPlaybackKeyPair … DeletePlaybackKeyPair |
@@ -19,6 +20,7 @@
 
 pub mod ads;
 pub mod channels;
+pub mod ingest;
 pub mod key_pairs;
 pub mod keys;
 pub mod metadata;
@@ -33,7 +35,8 @@ pub mod streams;
 pub mod tags;
 pub mod views;
 
-pub use keys::resolve_key;
+pub use ingest::InsecureIngest;
+pub use keys::{Opened, resolve_key};
 pub use metadata::MetadataRate;
 pub use page::{Page, PageRequest};
 pub use rates::OperationRates;

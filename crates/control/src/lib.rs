@@ -74,8 +74,8 @@ pub struct Endpoints {
     pub ingest_host: String,
     /// Port of plain RTMP.
     pub rtmp_port: u16,
-    /// Port of RTMPS and HTTPS.
-    pub tls_port: u16,
+    /// Port of RTMPS and HTTPS, if there is a listener.
+    pub tls_port: Option<u16>,
 }
 
 impl Default for Endpoints {
@@ -85,7 +85,7 @@ impl Default for Endpoints {
             web_url: "http://localhost:8080".into(),
             ingest_host: "localhost".into(),
             rtmp_port: 1935,
-            tls_port: 443,
+            tls_port: Some(443),
         }
     }
 }
@@ -98,6 +98,8 @@ pub struct Parts {
     pub endpoints: Endpoints,
     /// How many of each thing there may be.
     pub quotas: Quotas,
+    /// Who may publish without TLS on any channel.
+    pub insecure_ingest: ivs::InsecureIngest,
     /// Durable state.
     pub store: Arc<dyn Store>,
     /// Bytes of objects.
@@ -162,6 +164,11 @@ impl Control {
     /// How many of each thing there may be.
     pub fn quotas(&self) -> &Quotas {
         &self.0.parts.quotas
+    }
+
+    /// Who may publish without TLS on any channel.
+    pub fn insecure_ingest(&self) -> ivs::InsecureIngest {
+        self.0.parts.insecure_ingest
     }
 
     /// Durable state.

@@ -154,7 +154,7 @@ fn apply(session: &mut StreamSession, kind: &SessionEventKind, at: Timestamp) {
             session.audio.clone_from(audio);
         }
         SessionEventKind::End => session.live = false,
-        SessionEventKind::Ended => {
+        SessionEventKind::Ended | SessionEventKind::Refused(_) => {
             session.live = false;
             session.end_time = Some(at);
         }

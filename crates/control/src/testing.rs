@@ -141,6 +141,7 @@ pub async fn bench_over(store: Arc<dyn Store>, quotas: Quotas) -> Bench {
         realm,
         endpoints: Endpoints::default(),
         quotas,
+        insecure_ingest: crate::ivs::InsecureIngest::Loopback,
         store,
         blobs,
         credentials,

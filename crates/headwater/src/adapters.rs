@@ -10,8 +10,10 @@ use axum::routing::get;
 use bytes::Bytes;
 use futures_util::future::Either;
 use headwater_control::Control;
+use headwater_control::ivs::Opened;
+use headwater_control::ivs::ingest::takes_plain;
 use headwater_edge::{Media, Way};
-use headwater_ingest::{Directory, Refusal, Transport};
+use headwater_ingest::{Admission, Directory, Refusal, Transport};
 use headwater_model::Timestamp;
 use headwater_model::ivs::Channel;
 use headwater_sites::web::{Asset, NativeSite, NativeSites};
@@ -21,41 +23,31 @@ use http::header::{
 use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
 
-use crate::config::InsecureIngest;
 use crate::http_server::Face;
 
 /// Stream keys, for ingest.
 pub struct StreamKeys {
     /// Knows the keys.
     pub control: Control,
-    /// Who may publish in the clear on any channel.
-    pub insecure: InsecureIngest,
 }
 
 #[async_trait]
 impl Directory for StreamKeys {
-    async fn resolve(&self, key: &str, transport: Transport, peer: SocketAddr) -> Result<Channel, Refusal> {
-        let channel = match headwater_control::ivs::resolve_key(&self.control, key).await {
-            Ok(Some(channel)) => channel,
+    async fn resolve(&self, key: &str, transport: Transport, peer: SocketAddr) -> Result<Admission, Refusal> {
+        let now = Timestamp::now();
+        let Opened { channel, shown } = match headwater_control::ivs::resolve_key(&self.control, key, now).await {
+            Ok(Some(opened)) => opened,
             Ok(None) => return Err(Refusal::UnknownKey),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "stream keys cannot be read");
                 return Err(Refusal::Unavailable);
             }
         };
-        let welcome = match (transport, self.insecure) {
-            (Transport::Tls, _) | (_, InsecureIngest::Everybody) => true,
-            // What stays on this machine needs no TLS to be private.
-            (Transport::Plain, InsecureIngest::Loopback) => {
-                channel.insecure_ingest || peer.ip().to_canonical().is_loopback()
-            }
-            (Transport::Plain, InsecureIngest::Nobody) => channel.insecure_ingest,
-        };
-        if !welcome {
+        if transport == Transport::Plain && !takes_plain(&self.control, &channel, Some(peer.ip())) {
             return Err(Refusal::TlsRequired);
         }
-        match headwater_control::ivs::streams::admit(&self.control, &channel, Timestamp::now()).await {
-            Ok(()) => Ok(channel),
+        match headwater_control::ivs::streams::admit(&self.control, &channel, now).await {
+            Ok(()) => Ok(Admission { channel, shown }),
             Err(headwater_control::Error::QuotaExceeded { .. }) => Err(Refusal::Unavailable),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the quota of streams cannot be told");
@@ -134,7 +126,7 @@ async fn player_script(headers: HeaderMap) -> Response {
     (common, [(CONTENT_TYPE, asset.content_type)], asset.bytes).into_response()
 }
 
-/// The web listener: media by its short way, else the routes of playback, player script and answers; websites by their host in front of all.
+/// The web listener: media by its short way, else the routes of playback, player script, answers and encoders' questions; websites by their host in front of all.
 #[derive(Clone)]
 pub struct Web {
     sites: headwater_sites::Sites,
@@ -150,7 +142,8 @@ impl Web {
         answers: Router,
         sites: headwater_sites::Sites,
     ) -> Self {
-        let rest = playback.merge(answers).merge(player()).route("/healthz", get(|| async { "ok\n" }));
+        let rest = playback.merge(answers).merge(player());
+        let rest = rest.route("/healthz", get(|| async { "ok\n" }));
         let native = Arc::new(BuiltInSites(control.clone()));
         Web { routes: headwater_sites::web::with_sites(sites.clone(), native, rest), sites, media }
     }

@@ -126,9 +126,10 @@ impl Server {
                 web_url: addresses.web_url.clone(),
                 ingest_host: addresses.ingest_host.clone(),
                 rtmp_port: addresses.rtmp_port,
-                tls_port: addresses.tls_port.unwrap_or(443),
+                tls_port: addresses.tls_port,
             },
             quotas: config.quotas,
+            insecure_ingest: config.insecure_ingest,
             store: Arc::clone(&store),
             blobs,
             credentials,
@@ -215,8 +216,7 @@ impl Server {
         let web = Web::new(&control, playback, answers, sites);
         tasks.spawn(http_server::serve(listeners.web, web.clone(), doors.clone(), drain));
 
-        let directory: Arc<dyn headwater_ingest::Directory> =
-            Arc::new(StreamKeys { control, insecure: config.insecure_ingest });
+        let directory: Arc<dyn headwater_ingest::Directory> = Arc::new(StreamKeys { control });
         if let Some(listener) = listeners.tls {
             let ca = LocalCa::load_or_create(config.data.join("tls"), std::slice::from_ref(&config.host))
                 .context("make the local certificate authority")?;

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use headwater_control::ivs::InsecureIngest;
 use headwater_live::ladder::{Confiner, Encoder, Policy, User};
 use headwater_model::Realm;
 use headwater_model::ivs::Quotas;
@@ -301,17 +302,6 @@ pub enum TlsListen {
     At(SocketAddr),
     /// None.
     Off,
-}
-
-/// Who may publish without TLS, whatever their channel says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InsecureIngest {
-    /// Encoders on this machine: their bytes never leave it.
-    Loopback,
-    /// Everybody.
-    Everybody,
-    /// Only channels with `InsecureIngest`.
-    Nobody,
 }
 
 /// How log lines look.

@@ -1,6 +1,7 @@
 //! Holds that each code that people meet has its page, and that the index names them all.
 
 use headwater_live::doctor::Code;
+use headwater_model::ivs::MultitrackCode;
 use headwater_rtmp::server::Status;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ fn folder() -> PathBuf {
 /// The codes that there must be a page for.
 fn codes() -> BTreeSet<String> {
     let refusals = [Status::BadName, Status::Denied, Status::Failed, Status::Idle].map(Status::code);
-    refusals.into_iter().chain(Code::ALL.map(Code::as_str)).map(str::to_owned).collect()
+    let of_tracks = MultitrackCode::REFUSALS.map(MultitrackCode::as_str);
+    refusals.into_iter().chain(of_tracks).chain(Code::ALL.map(Code::as_str)).map(str::to_owned).collect()
 }
 
 #[test]

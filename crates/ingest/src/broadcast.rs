@@ -1,15 +1,15 @@
 //! What a publish session says, carried into live.
 
-use crate::directory::{Directory, Refusal as DirectoryRefusal, Transport};
-use crate::limits::{HELD_BYTES_MAX, HELD_INPUTS_MAX, UNUSABLE_MESSAGES_MAX};
+use crate::directory::{Admission, Directory, Refusal as DirectoryRefusal, Transport};
+use crate::held::{Held, Wanted};
+use crate::limits::UNUSABLE_MESSAGES_MAX;
 use bytes::Bytes;
-use headwater_live::{Claim, CutReason, Ending, Hub, Input, Publish, PublishError, Publisher, Superseded};
-use headwater_media::{FurtherMetadata, FurtherTrack, StreamMetadata, Track, TrackKind, flv};
-use headwater_model::ivs::Channel;
+use headwater_live::{Claim, CutReason, Ending, Hub, Input, KeyShown, Publish, PublishError, Publisher, Superseded};
+use headwater_media::{FurtherMetadata, FurtherTrack, StreamMetadata, TrackKind, flv};
+use headwater_model::ivs::{Channel, MultitrackCode, Shown};
 use headwater_rtmp::amf0::{Object, Value};
 use headwater_rtmp::server::{PublishRequest, Refusal, Status};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -33,12 +33,14 @@ enum Stage {
 
 struct Admitted {
     channel: Channel,
+    /// The key that it showed.
+    shown: Shown,
     demuxer: flv::Demuxer,
     /// The newest words of the encoder, kept for the moment of joining.
     metadata: Option<StreamMetadata>,
     claim: Claim,
-    /// What came before the decision to join: an encoder that claims a priority is asked for its tracks first.
-    held: Vec<Input>,
+    /// What came before the decision to join: some encoders' tracks must be known first.
+    held: Held,
     unusable: u32,
 }
 
@@ -60,7 +62,11 @@ impl Broadcast {
     pub(crate) async fn admit(&mut self, request: &PublishRequest) -> Result<(), Refusal> {
         let key = request.key.expose();
         match self.directory.resolve(key, self.transport, self.peer).await {
-            Ok(channel) => {
+            Ok(Admission { channel, shown }) => {
+                let configuration = request.parameter("clientConfigId");
+                if let Err(code) = channel.multitrack.admits(&shown, configuration) {
+                    return Err(self.refuse(&channel, code).await);
+                }
                 tracing::info!(channel = channel.arn, "encoder admitted");
                 let claim = Claim::parse(request.parameter("priority"));
                 if claim == Claim::Invalid {
@@ -72,10 +78,11 @@ impl Broadcast {
                 let demuxer = flv::Demuxer::new();
                 self.stage = Stage::Admitted(Admitted {
                     channel,
+                    shown,
                     demuxer,
                     metadata: None,
                     claim,
-                    held: Vec::new(),
+                    held: Held::default(),
                     unusable: 0,
                 });
                 Ok(())
@@ -127,12 +134,12 @@ impl Broadcast {
     async fn pass(&mut self, input: Input) -> Result<(), Over> {
         if let Stage::Admitted(admitted) = &mut self.stage {
             admitted.held.push(input);
-            if admitted.waits() {
+            if admitted.held.lacks(admitted.wanted()) {
                 return Ok(());
             }
             self.join().await?;
             if let Stage::OnAir(admitted, publisher) = &mut self.stage {
-                for input in std::mem::take(&mut admitted.held) {
+                for input in admitted.held.take() {
                     publisher.send(input).await?;
                 }
             }
@@ -158,6 +165,13 @@ impl Broadcast {
         }
     }
 
+    /// Records that the channel refuses what the encoder sends; the words for it.
+    async fn refuse(&self, channel: &Channel, code: MultitrackCode) -> Refusal {
+        tracing::warn!(channel = channel.arn, code = code.as_str(), "publish refused");
+        self.hub.refuse(channel, code).await;
+        Refusal::new(Status::Denied, format!("{}: {code}", code.as_str()))
+    }
+
     async fn join(&mut self) -> Result<(), Over> {
         let mut admitted = match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Admitted(admitted) => admitted,
@@ -166,10 +180,17 @@ impl Broadcast {
                 return Ok(());
             }
         };
+        if let Err(code) = admitted.channel.multitrack.judge(&admitted.shown, &admitted.held.video()) {
+            return Err(Over::Refused(self.refuse(&admitted.channel, code).await));
+        }
         let publish = Publish {
             encoder: admitted.metadata.take(),
             claim: admitted.claim,
-            tracks: admitted.tracks(),
+            tracks: admitted.held.tracks(),
+            key: match admitted.shown {
+                Shown::Configured(_) => KeyShown::Configured,
+                Shown::StreamKey | Shown::Expired => KeyShown::StreamKey,
+            },
             ..Publish::new(admitted.channel.clone(), self.peer.to_string())
         };
         match self.hub.publish(publish).await {
@@ -200,38 +221,11 @@ impl Broadcast {
 }
 
 impl Admitted {
-    /// The newest configuration of each kind that is held, and those of further tracks.
-    fn tracks(&self) -> Vec<Track> {
-        let of_kind = |kind| {
-            self.held.iter().rev().find_map(|input| match input {
-                Input::Track(track) if track.kind == kind => Some(track.clone()),
-                _ => None,
-            })
-        };
-        let further: BTreeMap<u8, &Track> = self
-            .held
-            .iter()
-            .filter_map(|input| match input {
-                Input::FurtherTrack(further, track) => Some((further.id(), track)),
-                _ => None,
-            })
-            .collect();
-        let usual = [TrackKind::Video, TrackKind::Audio].into_iter().filter_map(of_kind);
-        usual.chain(further.into_values().cloned()).collect()
-    }
-
-    /// Whether more is to be known of its tracks before it may claim a place by its priority.
-    fn waits(&self) -> bool {
-        let bytes = |input: &Input| match input {
-            Input::Unit(unit) | Input::FurtherUnit(_, unit) => unit.data.len(),
-            _ => 0,
-        };
-        // Encoders configure all their tracks before the first unit.
-        let begun = self.held.iter().any(|input| bytes(input) > 0);
-        matches!(self.claim, Claim::Priority(_))
-            && !(begun && self.tracks().len() >= 2)
-            && self.held.len() < HELD_INPUTS_MAX
-            && self.held.iter().map(bytes).sum::<usize>() < HELD_BYTES_MAX
+    /// What is to be known before it joins: of an encoder that claims a priority what will be compared, and the video tracks by which
+    /// channel and key judge.
+    fn wanted(&self) -> Wanted {
+        let tracks = if matches!(self.claim, Claim::Priority(_)) { 2 } else { 0 };
+        Wanted { tracks, video: self.channel.multitrack.tracks_awaited(&self.shown) }
     }
 
     fn unusable(&mut self, error: &flv::Error) -> Result<(), Over> {

@@ -1,7 +1,7 @@
 //! Who may publish: the question that ingest asks of the rest.
 
 use async_trait::async_trait;
-use headwater_model::ivs::Channel;
+use headwater_model::ivs::{Channel, Shown};
 use std::net::SocketAddr;
 
 /// How a key came to us.
@@ -13,11 +13,27 @@ pub enum Transport {
     Tls,
 }
 
+/// What a key opens, and what it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admission {
+    /// The channel.
+    pub channel: Channel,
+    /// The stream key, or one that came with a configuration.
+    pub shown: Shown,
+}
+
+impl Admission {
+    /// By the channel's stream key.
+    pub fn by_stream_key(channel: Channel) -> Self {
+        Admission { channel, shown: Shown::StreamKey }
+    }
+}
+
 /// Finds the channel that a stream key opens.
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// The channel that `key` opens for this peer. Compares in constant time and never logs the key.
-    async fn resolve(&self, key: &str, transport: Transport, peer: SocketAddr) -> Result<Channel, Refusal>;
+    async fn resolve(&self, key: &str, transport: Transport, peer: SocketAddr) -> Result<Admission, Refusal>;
 }
 
 /// Why a key opens nothing.

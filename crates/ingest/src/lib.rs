@@ -12,6 +12,7 @@
 //! | [`listener`] | [`serve_rtmp`] and [`serve_tls`] |
 //! | `connection` | one connection's loop |
 //! | `broadcast` | what a session says, carried into live |
+//! | `held` | what an encoder sends before it may join |
 //! | `lobby` | where connections wait that have not shown a key yet |
 //!
 //! *Logs*: a span `connection` with protocol and peer around everything. Keys appear as a fingerprint of 32 bits at most.
@@ -23,8 +24,9 @@ pub mod listener;
 
 mod broadcast;
 mod connection;
+mod held;
 mod lobby;
 
-pub use directory::{Directory, Refusal, Transport};
+pub use directory::{Admission, Directory, Refusal, Transport};
 pub use limits::Limits;
 pub use listener::{TlsConnection, serve_rtmp, serve_tls};

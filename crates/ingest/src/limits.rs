@@ -22,8 +22,8 @@ pub const PUBLISHER_READ_BYTES: usize = 16 << 10;
 /// would have the system drop them.
 pub const FAREWELL_BYTES_MAX: usize = 4 << 20;
 
-/// Configurations and access units that are held of an encoder that claims a priority, until both its tracks are known or it seems to have one
-/// only: about a second of them. Full: it joins with what is known.
+/// Configurations and access units that are held of an encoder whose tracks decide whether it may join, until they are known or it seems to have no
+/// more of them: about a second. Full: what is known decides.
 pub const HELD_INPUTS_MAX: usize = 64;
 /// Bytes of those: a keyframe of the largest stream and more.
 pub const HELD_BYTES_MAX: usize = 4 << 20;

@@ -12,10 +12,12 @@ mod tests;
 
 pub use advice::{Code, Finding, IngestLimit, LimitBreach, Severity};
 
-use headwater_media::{AccessUnit, Timescale, Track, TrackKind};
+use crate::hub::KeyShown;
+use headwater_media::{AccessUnit, FurtherTrack, Timescale, Track, TrackKind};
 use headwater_model::Timestamp;
-use headwater_model::ivs::ChannelType;
+use headwater_model::ivs::{Channel, ChannelType, MultitrackInput};
 use meter::{Meter, Reading};
+use std::collections::BTreeSet;
 
 /// How long a finding stays after it held last.
 pub const CLEAR_AFTER_S: u8 = 10;
@@ -83,8 +85,12 @@ struct Held {
 #[derive(Debug)]
 pub(crate) struct Doctor {
     channel_type: ChannelType,
+    multitrack: MultitrackInput,
+    key: KeyShown,
     dimensions: Option<(u32, u32)>,
-    /// Further video tracks whose keyframes are not the first's.
+    /// Numbers of further video tracks; the demuxer bounds how many.
+    further: BTreeSet<u8>,
+    /// Those of them whose keyframes are not the first's.
     unaligned: u64,
     /// Whether there is a further audio track.
     further_sound: bool,
@@ -94,10 +100,13 @@ pub(crate) struct Doctor {
 }
 
 impl Doctor {
-    pub(crate) fn new(channel_type: ChannelType) -> Self {
+    pub(crate) fn new(channel: &Channel) -> Self {
         Doctor {
-            channel_type,
+            channel_type: channel.channel_type,
+            multitrack: channel.multitrack,
+            key: KeyShown::StreamKey,
             dimensions: None,
+            further: BTreeSet::new(),
             unaligned: 0,
             further_sound: false,
             meter: Meter::default(),
@@ -108,8 +117,19 @@ impl Doctor {
     /// Another encoder comes, or the same again. What was found of the one before goes if it does not hold; the time in between is a stall.
     pub(crate) fn new_source(&mut self) {
         self.dimensions = None;
+        self.further.clear();
         (self.unaligned, self.further_sound) = (0, false);
         self.meter = self.meter.of_another_source();
+    }
+
+    /// By which key the encoder came.
+    pub(crate) fn handle_key(&mut self, key: KeyShown) {
+        self.key = key;
+    }
+
+    /// There is a further video track.
+    pub(crate) fn handle_further_track(&mut self, further: FurtherTrack) {
+        self.further.insert(further.id());
     }
 
     /// So many further video tracks begin segments without a keyframe.
@@ -196,10 +216,19 @@ impl Doctor {
             Code::Skew => above(reading.skew_ms, SKEW_MS_MAX),
             Code::Stalls => above(reading.stall_ms, STALL_MS_MAX),
             Code::TracksUnaligned => above(self.unaligned, 0),
+            Code::MultitrackNotAllowed if !self.multitrack.enabled => above(self.video_tracks(), 1),
+            Code::MultitrackKey if self.multitrack.enabled && self.key == KeyShown::StreamKey => {
+                above(self.video_tracks(), 1)
+            }
+            Code::MultitrackNotAllowed | Code::MultitrackKey => None,
             Code::AudioTracks => self.further_sound.then_some((2, 1)),
             Code::AudioOnly => above(reading.without_video_s, TRACKS_AFTER_S),
             Code::VideoOnly => above(reading.without_audio_s, TRACKS_AFTER_S),
         }
+    }
+
+    fn video_tracks(&self) -> u64 {
+        1 + self.further.len() as u64
     }
 
     /// Bits a second that the channel's type allows.

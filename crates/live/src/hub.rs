@@ -1,18 +1,19 @@
 //! Who is live: publishing, commands, drain.
 
 use crate::counters::Totals;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, SessionEvent, SessionEventKind};
 use crate::publisher::Publisher;
 use crate::session::{Command, INBOX, Identity, Progress, Session, conclude};
 use crate::stream::LiveStream;
 use crate::takeover::{Claim, TakeoverRefusal};
 use headwater_media::{StreamMetadata, Track};
-use headwater_model::ivs::{AdBreak, Channel};
+use headwater_model::ivs::{AdBreak, Channel, MultitrackCode};
 use headwater_model::{Timestamp, id};
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -21,6 +22,9 @@ use tracing::Instrument as _;
 const EPOCH_CHARACTERS: usize = 32;
 /// Sessions that a publisher tries when each ends just as it comes.
 const ATTACH_TRIES_MAX: usize = 4;
+
+/// How often the same refusal of a channel is recorded.
+const REFUSAL_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How sessions behave.
 #[derive(Clone)]
@@ -46,6 +50,15 @@ impl Default for Options {
     }
 }
 
+/// What a publisher showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyShown {
+    /// The channel's stream key.
+    StreamKey,
+    /// The key of a configuration that was made for it.
+    Configured,
+}
+
 /// A publisher that was found to be welcome.
 #[derive(Clone, Debug)]
 pub struct Publish {
@@ -59,12 +72,21 @@ pub struct Publish {
     pub claim: Claim,
     /// Its tracks, as far as they are known: compared if it claims a priority. They are still to be sent.
     pub tracks: Vec<Track>,
+    /// What it showed.
+    pub key: KeyShown,
 }
 
 impl Publish {
     /// A publisher that claims nothing.
     pub fn new(channel: Channel, peer: impl Into<String>) -> Self {
-        Publish { channel, peer: peer.into(), encoder: None, claim: Claim::None, tracks: Vec::new() }
+        Publish {
+            channel,
+            peer: peer.into(),
+            encoder: None,
+            claim: Claim::None,
+            tracks: Vec::new(),
+            key: KeyShown::StreamKey,
+        }
     }
 }
 
@@ -161,6 +183,8 @@ pub(crate) struct Shared {
     live: Mutex<HashMap<String, Arc<LiveStream>>>,
     /// By epoch.
     reachable: Mutex<HashMap<String, Arc<LiveStream>>>,
+    /// When a refusal was last recorded, by channel id and code: those of the last [`REFUSAL_TOLD_EVERY`].
+    refused: Mutex<HashMap<(String, MultitrackCode), Instant>>,
 }
 
 impl Shared {
@@ -205,6 +229,7 @@ impl Hub {
             sessions: Mutex::default(),
             live: Mutex::default(),
             reachable: Mutex::default(),
+            refused: Mutex::default(),
         }))
     }
 
@@ -230,6 +255,37 @@ impl Hub {
             entry.over.cancelled().await;
         }
         Err(PublishError::SessionFailed)
+    }
+
+    /// Records that a publisher with a good key was refused: as a session that was created and ended by this code. Nothing is recorded
+    /// while the channel has a session, whose end it is not, and the same of a channel once in [`REFUSAL_TOLD_EVERY`]: encoders try
+    /// again every few seconds.
+    pub async fn refuse(&self, channel: &Channel, code: MultitrackCode) {
+        if self.entry(&channel.id).is_some() || !self.is_news(channel, code) {
+            return;
+        }
+        let event = SessionEvent {
+            channel: channel.clone(),
+            stream_id: id::stream_id(),
+            at: (self.0.options.clock)(),
+            kind: SessionEventKind::Refused(code),
+        };
+        if let Err(error) = self.0.journal.record(event).await {
+            tracing::error!(error = &error as &dyn std::error::Error, ?code, "event is lost: the journal refused it");
+        }
+    }
+
+    fn is_news(&self, channel: &Channel, code: MultitrackCode) -> bool {
+        let now = Instant::now();
+        let mut refused = lock(&self.0.refused);
+        refused.retain(|_, told| now.duration_since(*told) < REFUSAL_TOLD_EVERY);
+        match refused.entry((channel.id.clone(), code)) {
+            hash_map::Entry::Occupied(_) => false,
+            hash_map::Entry::Vacant(free) => {
+                free.insert(now);
+                true
+            }
+        }
     }
 
     /// The channel's live stream, from its first playlist to its end.

@@ -4,7 +4,7 @@ use crate::doctor::LimitBreach;
 use crate::takeover::TakeoverRefusal;
 use async_trait::async_trait;
 use headwater_model::Timestamp;
-use headwater_model::ivs::{AdBreak, AudioIngest, Channel, VideoIngest};
+use headwater_model::ivs::{AdBreak, AudioIngest, Channel, MultitrackCode, VideoIngest};
 
 /// What happened to a session.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,8 @@ pub enum SessionEventKind {
     End,
     /// The session is over.
     Ended,
+    /// A publisher was refused by what it sends, and no session came of it: this is its only event.
+    Refused(MultitrackCode),
 }
 
 /// One event of a session.

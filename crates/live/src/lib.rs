@@ -37,7 +37,9 @@ pub use audience::{Audience, Troubles};
 pub use counters::{Ingested, IngestedRead, Totals};
 pub use doctor::{Finding, LimitBreach};
 pub use headwater_hls::lint::{Report, Severity as LintSeverity};
-pub use hub::{AdBreakError, CueError, Drained, Hub, NotBroadcasting, Options, Publish, PublishError, PutCue};
+pub use hub::{
+    AdBreakError, CueError, Drained, Hub, KeyShown, NotBroadcasting, Options, Publish, PublishError, PutCue,
+};
 pub use journal::{Journal, JournalError, SessionEvent, SessionEventKind};
 pub use publisher::{CutReason, Ending, Input, Publisher, Superseded};
 pub use session::{RECONNECT_WINDOW_S_MAX, RECONNECT_WINDOW_TAG, STARVATION_AFTER};

@@ -49,6 +49,7 @@ fn name(kind: &SessionEventKind) -> &'static str {
         SessionEventKind::StarvationEnd => "StarvationEnd",
         SessionEventKind::End => "End",
         SessionEventKind::Ended => "Ended",
+        SessionEventKind::Refused(code) => code.as_str(),
     }
 }
 

@@ -4,14 +4,14 @@ use super::resource::{self, check_arn, one_more};
 use super::{Batch as BatchGot, Listing, Page, PageRequest, batch_get, channel, tags};
 use crate::{Control, Error};
 use headwater_model::Timestamp;
-use headwater_model::ivs::{Channel, StreamKey, Tags};
+use headwater_model::ivs::{Channel, ClientKey, Shown, StreamKey, Tags};
 use headwater_store::{Batch, Document, Select, load};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Most keys of a page (model, `MaxStreamKeyResults`).
 const LISTED_MAX: usize = 50;
-/// Longest text that is looked up as a key; ours have fewer than 50 characters.
+/// Longest text that is looked up as a stream key; ours have fewer than 50 characters.
 const VALUE_LENGTH_MAX: usize = 256;
 
 /// Finds a key by its value without reading every key: the record's id is the value's hash, so neither an index nor a
@@ -56,21 +56,52 @@ pub(super) async fn of_channel(control: &Control, channel_arn: &str) -> Result<V
     Ok(headwater_store::list(control.store(), select).await?)
 }
 
-/// The channel that a text opens, if it is a stream key.
+/// What a key opens, and what was shown by it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// The channel.
+    pub channel: Channel,
+    /// Whether it is the stream key or one that was made of it.
+    pub shown: Shown,
+}
+
+/// The channel that a text opens, if it is a stream key or the key of a configuration ([`ClientKey`]).
 ///
 /// # Errors
 /// [`Error::Store`].
-pub async fn resolve_key(control: &Control, value: &str) -> Result<Option<Channel>, Error> {
+pub async fn resolve_key(control: &Control, value: &str, now: Timestamp) -> Result<Option<Opened>, Error> {
+    if let Some(client_key) = ClientKey::parse(value) {
+        return resolve_client_key(control, &client_key, now).await;
+    }
+    let Some(key) = by_value(control, value).await? else { return Ok(None) };
+    let channel = headwater_store::find(control.store(), &key.channel_arn).await?;
+    Ok(channel.map(|channel| Opened { channel, shown: Shown::StreamKey }))
+}
+
+/// The stream key with this value.
+async fn by_value(control: &Control, value: &str) -> Result<Option<StreamKey>, Error> {
     if value.len() > VALUE_LENGTH_MAX {
         return Ok(None);
     }
     let store = control.store();
     let Some(found) = headwater_store::find::<ByValue>(store, &hash(value)).await? else { return Ok(None) };
-    let Some(key) = headwater_store::find::<StreamKey>(store, &found.key_arn).await? else { return Ok(None) };
-    if !key.value.matches(value) {
-        return Ok(None);
-    }
-    Ok(headwater_store::find(store, &key.channel_arn).await?)
+    let key = headwater_store::find::<StreamKey>(store, &found.key_arn).await?;
+    Ok(key.filter(|key| key.value.matches(value)))
+}
+
+/// With its stream key gone nobody can check it, so it opens nothing any more.
+async fn resolve_client_key(
+    control: &Control,
+    client_key: &ClientKey<'_>,
+    now: Timestamp,
+) -> Result<Option<Opened>, Error> {
+    let arn = control.realm().ivs_arn(StreamKey::KIND, client_key.stream_key_id());
+    let Some(key) = headwater_store::find::<StreamKey>(control.store(), &arn).await? else { return Ok(None) };
+    let Some(configuration) = client_key.open(&key) else { return Ok(None) };
+    let channel = headwater_store::find(control.store(), &key.channel_arn).await?;
+    let is_over = now >= configuration.expires_at;
+    let shown = if is_over { Shown::Expired } else { Shown::Configured(configuration) };
+    Ok(channel.map(|channel| Opened { channel, shown }))
 }
 
 /// Makes a key for a channel that has none.

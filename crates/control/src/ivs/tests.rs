@@ -11,10 +11,10 @@ use super::metadata::put_metadata;
 use super::streams::{list_stream_sessions, list_streams, stop_stream, stream, stream_session};
 use super::*;
 use crate::sessions::Sessions;
-use crate::testing::bench;
+use crate::testing::{Bench, bench};
 use headwater_live::{Journal, SessionEvent, SessionEventKind};
 use headwater_model::Timestamp;
-use headwater_model::ivs::{ChannelType, ContainerFormat, MultitrackInput, MultitrackPolicy, Tags};
+use headwater_model::ivs::{ChannelType, ContainerFormat, MultitrackInput, MultitrackPolicy, Shown, Tags};
 
 const NOW: Timestamp = Timestamp(1_795_498_182_000);
 
@@ -22,20 +22,27 @@ fn named(name: &str) -> Settings {
     Settings { name: Some(name.into()), ..Settings::default() }
 }
 
+/// The channel that a text opens as its stream key.
+async fn opened(bench: &Bench, key: &str) -> Option<Channel> {
+    let opened = resolve_key(&bench.control, key, NOW).await.unwrap()?;
+    assert_eq!(opened.shown, Shown::StreamKey);
+    Some(opened.channel)
+}
+
 #[tokio::test]
 async fn a_channel_comes_with_the_key_that_opens_it() {
     let bench = bench().await;
     let (channel, key) = create_channel(&bench.control, &Settings::default(), Tags::new(), NOW).await.unwrap();
     assert_eq!(key.channel_arn, channel.arn);
-    assert_eq!(resolve_key(&bench.control, key.value.expose()).await.unwrap().unwrap(), channel);
-    assert_eq!(resolve_key(&bench.control, "sk_us-east-1_guess").await.unwrap(), None);
-    assert_eq!(resolve_key(&bench.control, &"x".repeat(10_000)).await.unwrap(), None);
+    assert_eq!(opened(&bench, key.value.expose()).await, Some(channel.clone()));
+    assert_eq!(opened(&bench, "sk_us-east-1_guess").await, None);
+    assert_eq!(opened(&bench, &"x".repeat(10_000)).await, None);
     delete_stream_key(&bench.control, &key.arn).await.unwrap();
-    assert_eq!(resolve_key(&bench.control, key.value.expose()).await.unwrap(), None);
+    assert_eq!(opened(&bench, key.value.expose()).await, None);
     let second = create_stream_key(&bench.control, &channel.arn, Tags::new(), NOW).await.unwrap();
-    assert_eq!(resolve_key(&bench.control, second.value.expose()).await.unwrap().unwrap().arn, channel.arn);
+    assert_eq!(opened(&bench, second.value.expose()).await.unwrap().arn, channel.arn);
     delete_channel(&bench.control, &channel.arn).await.unwrap();
-    assert_eq!(resolve_key(&bench.control, second.value.expose()).await.unwrap(), None);
+    assert_eq!(opened(&bench, second.value.expose()).await, None);
 }
 
 #[tokio::test]

@@ -66,6 +66,11 @@ pub(super) fn told(session: &StreamSession, kind: &SessionEventKind) -> Vec<Told
         }
         SessionEventKind::End => vec![of_state("Stream End")],
         SessionEventKind::Ended => vec![of_state("Session Ended")],
+        SessionEventKind::Refused(code) => {
+            let mut ended = Told { code: code.as_str(), is_error: true, ..of_state("Session Ended") };
+            ended.detail["code"] = code.as_str().into();
+            vec![of_state("Session Created"), ended]
+        }
         SessionEventKind::Takeover => vec![of_state("Stream Takeover")],
         SessionEventKind::TakeoverFailure(refusal) => {
             let mut told = Told { code: refusal.code(), is_error: true, ..of_state("Stream Takeover Failure") };

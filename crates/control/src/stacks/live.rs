@@ -8,6 +8,9 @@ use headwater_model::poll::Question;
 use headwater_stacks::schema::{Case, Kind, Property, Schema};
 use headwater_stacks::{Current, Made, Provider, ProviderError, Request, Updated};
 
+/// The port of RTMPS, told where there is no listener.
+const RTMPS_PORT: u16 = 443;
+
 /// `Headwater::Live::Site`: the built-in site for a channel.
 pub struct SiteProvider {
     control: Control,
@@ -40,7 +43,7 @@ impl SiteProvider {
         let attributes = [
             ("WebsiteUrl", self.control.sites().website_url(name)),
             ("IngestServer", format!("rtmp://{host}:{}/app/", endpoints.rtmp_port)),
-            ("IngestServerTls", format!("rtmps://{host}:{}/app/", endpoints.tls_port)),
+            ("IngestServerTls", format!("rtmps://{host}:{}/app/", endpoints.tls_port.unwrap_or(RTMPS_PORT))),
         ];
         Ok(made(name, &attributes))
     }

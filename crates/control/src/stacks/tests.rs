@@ -82,6 +82,11 @@ impl Lab {
         stack
     }
 
+    /// The channel that a stream key opens.
+    async fn opened(&self, key: &str) -> headwater_model::ivs::Channel {
+        ivs::resolve_key(self.control(), key, Timestamp::now()).await.unwrap().unwrap().channel
+    }
+
     async fn count(&self, kind: &str) -> usize {
         self.control().store().records(kind, Select::default()).await.unwrap().len()
     }
@@ -116,7 +121,7 @@ async fn the_built_in_template_gives_all_addresses_and_leaves_nothing() {
     assert_eq!(stack.status, StackStatus::CreateComplete);
     assert_eq!(output(&stack, "WebsiteUrl"), "http://s.s3-website.localhost:8080");
     assert_eq!(output(&stack, "IngestServer"), "rtmp://localhost:1935/app/");
-    let channel = ivs::resolve_key(lab.control(), output(&stack, "StreamKey")).await.unwrap().unwrap();
+    let channel = lab.opened(output(&stack, "StreamKey")).await;
     assert!(output(&stack, "PlaybackUrl").ends_with(&format!(".channel.{}.m3u8", channel.id)));
     assert!(channel.insecure_ingest);
     let config = crate::native::site_config(lab.control(), "s").await.unwrap().unwrap();
@@ -138,7 +143,7 @@ async fn the_built_in_template_gives_all_addresses_and_leaves_nothing() {
 async fn a_live_channel_is_stopped_when_its_stack_goes() {
     let lab = lab().await;
     let stack = lab.create(CHANNEL).await;
-    let channel = ivs::resolve_key(lab.control(), output(&stack, "StreamKey")).await.unwrap().unwrap();
+    let channel = lab.opened(output(&stack, "StreamKey")).await;
     assert_eq!(channel.name, "s");
     lab.bench.broadcasts.go_live(&channel);
     assert_eq!(lab.delete().await.status, StackStatus::DeleteComplete);
@@ -149,7 +154,7 @@ async fn a_live_channel_is_stopped_when_its_stack_goes() {
 async fn changing_a_live_channel_fails_and_the_rollback_bears_it() {
     let lab = lab().await;
     let stack = lab.create(CHANNEL).await;
-    let channel = ivs::resolve_key(lab.control(), output(&stack, "StreamKey")).await.unwrap().unwrap();
+    let channel = lab.opened(output(&stack, "StreamKey")).await;
     lab.bench.broadcasts.go_live(&channel);
     let changed = CHANNEL.replace("Name: !Ref AWS::StackName", "Name: other");
     assert_eq!(lab.update(&changed).await.status, StackStatus::UpdateRollbackComplete);

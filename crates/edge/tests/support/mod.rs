@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use headwater_edge::Channels;
-use headwater_ingest::{Directory, Refusal, Transport};
+use headwater_ingest::{Admission, Directory, Refusal, Transport};
 use headwater_live::{Journal, JournalError, SessionEvent};
 use headwater_model::ivs::Channel;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ pub struct Site(pub Channel);
 
 #[async_trait]
 impl Directory for Site {
-    async fn resolve(&self, _: &str, _: Transport, _: SocketAddr) -> Result<Channel, Refusal> {
-        Ok(self.0.clone())
+    async fn resolve(&self, _: &str, _: Transport, _: SocketAddr) -> Result<Admission, Refusal> {
+        Ok(Admission::by_stream_key(self.0.clone()))
     }
 }
 

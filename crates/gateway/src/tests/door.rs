@@ -83,8 +83,8 @@ async fn no_secret_is_logged() {
     let server = server().await;
     let made = server.ivs("CreateChannel", json!({"name": "logged"})).await.json();
     let stream_key = made["streamKey"]["value"].as_str().unwrap();
-    headwater_control::ivs::resolve_key(server.control(), stream_key).await.unwrap();
-    headwater_control::ivs::resolve_key(server.control(), "sk_us-east-1_guessed").await.unwrap();
+    headwater_control::ivs::resolve_key(server.control(), stream_key, Timestamp::now()).await.unwrap();
+    headwater_control::ivs::resolve_key(server.control(), "sk_us-east-1_guessed", Timestamp::now()).await.unwrap();
     server.ivs("CreateStreamKey", json!({"channelArn": made["channel"]["arn"]})).await;
     let key = server.role_key("r", json!("ivs:*"), "*").await;
     server.ivs_as(&key, "ListChannels", json!({})).await;

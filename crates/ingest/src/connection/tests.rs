@@ -1,7 +1,7 @@
 //! Deadlines in virtual time, over a pipe instead of a socket.
 
 use super::*;
-use crate::directory::{Directory, Refusal as DirectoryRefusal, Transport};
+use crate::directory::{Admission, Directory, Refusal as DirectoryRefusal, Transport};
 use crate::lobby::Lobby;
 use async_trait::async_trait;
 use headwater_live::{Hub, Journal, JournalError, SessionEvent};
@@ -20,8 +20,8 @@ struct EveryKey(Channel);
 
 #[async_trait]
 impl Directory for EveryKey {
-    async fn resolve(&self, _: &str, _: Transport, _: SocketAddr) -> Result<Channel, DirectoryRefusal> {
-        Ok(self.0.clone())
+    async fn resolve(&self, _: &str, _: Transport, _: SocketAddr) -> Result<Admission, DirectoryRefusal> {
+        Ok(Admission::by_stream_key(self.0.clone()))
     }
 }
 

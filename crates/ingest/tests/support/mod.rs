@@ -6,10 +6,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use headwater_hls::{Position, Snapshot};
-use headwater_ingest::{Directory, Limits, Refusal, Transport};
+use headwater_ingest::{Admission, Directory, Limits, Refusal, Transport};
 use headwater_live::{Hub, Journal, JournalError, SessionEvent, SessionEventKind};
 use headwater_media::TrackKind;
-use headwater_model::ivs::{Channel, StreamKey};
+use headwater_model::ivs::{Channel, ClientKey, MultitrackInput, Shown, StreamKey};
 use headwater_model::{Realm, Timestamp};
 use headwater_rtmp::client::{Event, Options};
 use headwater_rtmp::server::{self, Capabilities, Deadlines};
@@ -33,9 +33,9 @@ pub struct OneChannel {
 }
 
 impl OneChannel {
-    pub fn new() -> Arc<Self> {
+    pub fn new(multitrack: MultitrackInput) -> Arc<Self> {
         let realm = Realm::default();
-        let channel = Channel::new(&realm, "test", Timestamp(0));
+        let channel = Channel { multitrack, ..Channel::new(&realm, "test", Timestamp(0)) };
         let key = StreamKey::new(&realm, channel.arn.clone(), Timestamp(0));
         Arc::new(OneChannel { channel, key })
     }
@@ -46,9 +46,18 @@ pub const PANIC_KEY: &str = "sk_us-east-1_panic";
 
 #[async_trait]
 impl Directory for OneChannel {
-    async fn resolve(&self, key: &str, _: Transport, _: SocketAddr) -> Result<Channel, Refusal> {
+    async fn resolve(&self, key: &str, _: Transport, _: SocketAddr) -> Result<Admission, Refusal> {
         assert_ne!(key, PANIC_KEY, "the directory was told to panic");
-        if self.key.value.matches(key) { Ok(self.channel.clone()) } else { Err(Refusal::UnknownKey) }
+        if let Some(client_key) = ClientKey::parse(key) {
+            let configuration = client_key.open(&self.key).ok_or(Refusal::UnknownKey)?;
+            let is_over = configuration.expires_at <= Timestamp::now();
+            let shown = if is_over { Shown::Expired } else { Shown::Configured(configuration) };
+            return Ok(Admission { channel: self.channel.clone(), shown });
+        }
+        if !self.key.value.matches(key) {
+            return Err(Refusal::UnknownKey);
+        }
+        Ok(Admission::by_stream_key(self.channel.clone()))
     }
 }
 
@@ -76,6 +85,7 @@ impl Journal for Recorded {
             SessionEventKind::StarvationEnd => "starvation end",
             SessionEventKind::End => "end",
             SessionEventKind::Ended => "ended",
+            SessionEventKind::Refused(code) => code.as_str(),
         });
         Ok(())
     }
@@ -92,9 +102,13 @@ pub struct Served {
 
 impl Served {
     pub fn new() -> Self {
+        Served::with(MultitrackInput::default())
+    }
+
+    pub fn with(multitrack: MultitrackInput) -> Self {
         let journal = Arc::new(Recorded::default());
         Served {
-            directory: OneChannel::new(),
+            directory: OneChannel::new(multitrack),
             hub: Hub::new(headwater_live::Options::default(), Arc::clone(&journal) as Arc<dyn Journal>),
             journal,
             cancel: CancellationToken::new(),

@@ -28,6 +28,10 @@ pub enum Code {
     Stalls,
     /// Keyframes of further video tracks are not at the times of the first's.
     TracksUnaligned,
+    /// Several video tracks, on a channel that is not set up for them.
+    MultitrackNotAllowed,
+    /// Several video tracks by the stream key itself, where IVS wants that of a configuration.
+    MultitrackKey,
     /// More than one audio track is sent.
     AudioTracks,
     /// There are no pictures.
@@ -57,7 +61,7 @@ impl Severity {
 
 impl Code {
     /// All of them, in their order.
-    pub const ALL: [Code; 15] = [
+    pub const ALL: [Code; 17] = [
         Code::KeyframeInterval,
         Code::BFrames,
         Code::VariableFrameRate,
@@ -70,6 +74,8 @@ impl Code {
         Code::Skew,
         Code::Stalls,
         Code::TracksUnaligned,
+        Code::MultitrackNotAllowed,
+        Code::MultitrackKey,
         Code::AudioTracks,
         Code::AudioOnly,
         Code::VideoOnly,
@@ -90,6 +96,8 @@ impl Code {
             Code::Skew => "av-skew",
             Code::Stalls => "stalls",
             Code::TracksUnaligned => "tracks-unaligned",
+            Code::MultitrackNotAllowed => "multitrack-not-allowed",
+            Code::MultitrackKey => "multitrack-key",
             Code::AudioTracks => "audio-tracks",
             Code::AudioOnly => "audio-only",
             Code::VideoOnly => "video-only",
@@ -107,7 +115,7 @@ impl Code {
             Code::Pixels => "total pixels",
             Code::PixelsPerEdge => "pixels per edge",
             Code::ClockFast | Code::ClockSlow => "millionths",
-            Code::TracksUnaligned | Code::AudioTracks => "tracks",
+            Code::TracksUnaligned | Code::MultitrackNotAllowed | Code::MultitrackKey | Code::AudioTracks => "tracks",
             Code::AudioOnly | Code::VideoOnly => "seconds",
         }
     }
@@ -169,6 +177,12 @@ impl Finding {
             }
             Code::TracksUnaligned => {
                 "renditions that the encoder sends do not have their keyframes at the same times, so players stall where they change between them; in OBS use Enhanced Broadcasting, which aligns them, or give all encoders the same Keyframe Interval"
+            }
+            Code::MultitrackNotAllowed => {
+                "IVS would refuse this stream (MultitrackInputNotAllowed), Headwater carries it; set the channel to type STANDARD and containerFormat FRAGMENTED_MP4 with multitrackInputConfiguration enabled, or switch Enhanced Broadcasting off in OBS"
+            }
+            Code::MultitrackKey => {
+                "IVS would refuse this stream (GetClientConfigurationStreamKeyRequired), Headwater carries it; let the encoder ask GetClientConfiguration for its tracks and its key, which is Enhanced Broadcasting in OBS"
             }
             Code::AudioTracks => {
                 "only the first audio track reaches viewers; in OBS clear Output > Streaming > Twitch VOD Track and choose one Audio Track"

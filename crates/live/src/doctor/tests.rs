@@ -3,9 +3,14 @@
 use super::*;
 use bytes::Bytes;
 use headwater_media::Keyframe;
+use headwater_model::Realm;
 use proptest::prelude::*;
 
 const START: Timestamp = Timestamp(1_795_498_182_123);
+
+fn doctor_of(channel_type: ChannelType) -> Doctor {
+    Doctor::new(&Channel { channel_type, ..Channel::new(&Realm::default(), "show", START) })
+}
 
 /// An encoder as it may be.
 #[derive(Clone, Copy)]
@@ -99,7 +104,7 @@ impl Encoder {
 
     /// What is found, once each, in a hundred seconds or more.
     fn findings(self) -> Vec<(Code, u64, u64)> {
-        let told = self.publish(&mut Doctor::new(self.channel_type), 0, 200);
+        let told = self.publish(&mut doctor_of(self.channel_type), 0, 200);
         assert_eq!(told.gone, []);
         told.appeared.iter().map(|finding| (finding.code, finding.measured, finding.limit)).collect()
     }
@@ -137,7 +142,7 @@ fn rare_keyframes_are_a_problem_and_long_intervals_an_advice() {
     assert_eq!(codes, [Code::KeyframeInterval, Code::KeyframeInterval]);
     assert!(findings[1].1 > 5_000);
     // What is shown afterwards is the newest measure.
-    let mut doctor = Doctor::new(ChannelType::Standard);
+    let mut doctor = doctor_of(ChannelType::Standard);
     Encoder { keyframe_frames: 300, ..GOOD }.publish(&mut doctor, 0, 30);
     assert!((9_900..=10_000).contains(&doctor.findings()[0].measured), "{:?}", doctor.findings());
 }
@@ -171,7 +176,7 @@ fn bitrates_are_held_against_the_channels_type() {
         (ChannelType::AdvancedSd, (1_920, 1_080), 12_000_000, 8_500_000),
     ] {
         let encoder = Encoder { channel_type, size, bits_per_second: sent, ..GOOD };
-        let told = encoder.publish(&mut Doctor::new(channel_type), 0, 30);
+        let told = encoder.publish(&mut doctor_of(channel_type), 0, 30);
         let [breach] = told.breaches[..] else { panic!("one breach: {:?}", told.breaches) };
         assert_eq!((breach.name(), breach.value, breach.unit()), ("Ingest Bitrate", limit, "bits per second"));
         let sound = 128_000;
@@ -206,7 +211,7 @@ fn sound_that_lags_is_skew() {
 
 #[test]
 fn a_stall_is_remembered_for_a_minute_and_forgiven() {
-    let mut doctor = Doctor::new(ChannelType::Standard);
+    let mut doctor = doctor_of(ChannelType::Standard);
     let told = Encoder { stall: Some((30_000, 32_500)), ..GOOD }.publish(&mut doctor, 0, 150);
     let [stall] = told.appeared[..] else { panic!("{:?}", told.appeared) };
     assert_eq!((stall.code, stall.limit), (Code::Stalls, 1_000));
@@ -223,7 +228,7 @@ fn a_missing_track_is_told() {
 
 #[test]
 fn what_was_mended_goes_and_a_breach_is_told_again_when_it_comes_again() {
-    let mut doctor = Doctor::new(ChannelType::Standard);
+    let mut doctor = doctor_of(ChannelType::Standard);
     let bad = Encoder { bits_per_second: 12_000_000, ..GOOD };
     assert_eq!(bad.publish(&mut doctor, 0, 30).breaches.len(), 1);
     let mended = GOOD.publish(&mut doctor, 30, 40);
@@ -242,7 +247,7 @@ fn every_finding_has_a_name_and_names_a_setting() {
 proptest! {
     #[test]
     fn no_timestamps_upset_it(units in prop::collection::vec((any::<i64>(), any::<i64>(), any::<bool>(), any::<bool>(), 0..4_000i64), 1..200)) {
-        let mut doctor = Doctor::new(ChannelType::Basic);
+        let mut doctor = doctor_of(ChannelType::Basic);
         let mut now = START;
         for (dts, pts, video, keyframe, wait) in units {
             now = now.plus_ms(wait);

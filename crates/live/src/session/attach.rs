@@ -56,6 +56,7 @@ impl Session {
         self.publisher = Some(Attached { number, peer: publish.peer.clone(), claim: publish.claim, cut, gone });
         self.last_sign = Instant::now();
         tracing::info!(peer = %publish.peer, "publisher is attached");
+        self.doctor.handle_key(publish.key);
         if let Some(metadata) = publish.encoder {
             self.handle_metadata(metadata);
         }

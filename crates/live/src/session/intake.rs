@@ -21,7 +21,10 @@ impl Session {
                 self.packager.handle_track(track);
             }
             Input::Unit(unit) => return self.handle_unit(unit).await,
-            Input::FurtherTrack(further, track) => self.renditions.sent_track(further, track),
+            Input::FurtherTrack(further, track) => {
+                self.doctor.handle_further_track(further);
+                self.renditions.sent_track(further, track);
+            }
             Input::FurtherUnit(further, unit) => self.handle_further_unit(further, unit),
             Input::FurtherSound(_) => self.doctor.handle_further_sound(),
         }

@@ -123,7 +123,7 @@ impl Session {
         let renditions = Renditions::new(ladder, &identity.channel, &identity.epoch, SOURCE_RENDITION);
         Session {
             timeline: Timeline::new(identity.started_at),
-            doctor: Doctor::new(identity.channel.channel_type),
+            doctor: Doctor::new(&identity.channel),
             shared,
             identity,
             progress,

@@ -4,6 +4,7 @@ use super::*;
 use crate::doctor::Code;
 use headwater_hls::lint::across;
 use headwater_media::{FurtherMetadata, FurtherTrack};
+use headwater_model::ivs::{MaximumResolution, MultitrackCode, MultitrackInput, MultitrackPolicy};
 
 /// 320 by 240 and otherwise like the first of [`tracks`].
 fn small() -> Track {
@@ -112,7 +113,7 @@ async fn further_tracks_are_renditions_and_nothing_is_encoded() {
         let segments: Vec<_> = (0..own.next().msn).filter_map(|msn| own.segment(msn)).collect();
         assert!(segments.len() >= 3 && segments.iter().all(|segment| !segment.gap() && segment.independent()));
     }
-    assert_eq!(codes(&live), []);
+    assert_eq!(codes(&live), [Code::MultitrackNotAllowed]);
     publisher.finish(Ending::Clean).await;
     until("ended", || world.notes.of(&world.channel).len() == 4).await;
     let kept = world.hub.stream_by_epoch(&live.epoch).unwrap();
@@ -247,4 +248,47 @@ async fn a_stall_across_a_reconnect_is_told() {
     let third = world.publish().await;
     stream(&third, 15_000).await.unwrap();
     assert_eq!(codes(&live), [Code::Stalls]);
+}
+
+/// A channel that is set up for several tracks.
+fn set_up() -> Channel {
+    let multitrack = MultitrackInput {
+        enabled: true,
+        policy: Some(MultitrackPolicy::Allow),
+        maximum_resolution: Some(MaximumResolution::FullHd),
+    };
+    Channel { multitrack, ..channel() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ivs_would_refuse_is_told_and_the_stream_goes_on() {
+    let world = World { channel: set_up(), ..world() };
+    for (key, expected) in [(KeyShown::StreamKey, &[Code::MultitrackKey][..]), (KeyShown::Configured, &[])] {
+        let publisher = world.hub.publish(Publish { key, ..world.request(&world.channel) }).await.unwrap();
+        stream_many(&publisher, &[ALIGNED], 15_000).await.unwrap();
+        assert_eq!(codes(&world.stream()), expected, "{key:?}");
+        drop(publisher);
+    }
+    // One track is always welcome here: who must send several is refused before.
+    let plain = world.publish().await;
+    stream(&plain, 15_000).await.unwrap();
+    assert_eq!(codes(&world.stream()), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_recorded_once_a_minute_and_not_while_there_is_a_session() {
+    let world = world();
+    let codes = [MultitrackCode::InputRequired, MultitrackCode::TrackCount];
+    for code in [codes[0], codes[0], codes[1], codes[0]] {
+        world.hub.refuse(&world.channel, code).await;
+    }
+    assert_eq!(world.notes.of(&world.channel), codes.map(MultitrackCode::as_str));
+    sleep(Duration::from_secs(60)).await;
+    world.hub.refuse(&world.channel, codes[0]).await;
+    assert_eq!(world.notes.of(&world.channel).len(), 3);
+    let ids: HashSet<String> = world.notes.events.lock().unwrap().iter().map(|event| event.stream_id.clone()).collect();
+    assert_eq!(ids.len(), 3, "each is a session of its own");
+    let _publisher = world.publish().await;
+    world.hub.refuse(&world.channel, codes[1]).await;
+    assert_eq!(world.notes.of(&world.channel)[3..], ["Created"]);
 }
