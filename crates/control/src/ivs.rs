@@ -5,6 +5,7 @@
 //! | [`channels`] | CreateChannel … DeleteChannel |
 //! | [`keys`] | CreateStreamKey … DeleteStreamKey, and which channel a key opens |
 //! | [`streams`] | GetStream, ListStreams, StopStream, the sessions of the past |
+//! | [`client_configuration`] | GetClientConfiguration, which encoders call |
 //! | [`ingest`] | which ways in a channel takes |
 //! | [`metadata`] | PutMetadata |
 //! | [`ads`] | CreateAdConfiguration … DeleteAdConfiguration, InsertAdBreak |
@@ -20,6 +21,7 @@
 
 pub mod ads;
 pub mod channels;
+pub mod client_configuration;
 pub mod ingest;
 pub mod key_pairs;
 pub mod keys;
@@ -35,6 +37,7 @@ pub mod streams;
 pub mod tags;
 pub mod views;
 
+pub use client_configuration::get_client_configuration;
 pub use ingest::InsecureIngest;
 pub use keys::{Opened, resolve_key};
 pub use metadata::MetadataRate;

@@ -365,11 +365,15 @@ fn request_tags(input: &Input) -> Vec<(String, String)> {
 
 /// A whole body, of so many bytes at most.
 pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, ServiceError> {
-    let collected =
-        tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await.map_err(|_| {
-            let message = format!("the request's body did not arrive in {} seconds", BODY_TIMEOUT.as_secs());
-            ServiceError::new("RequestTimeout", StatusCode::REQUEST_TIMEOUT, message)
-        })?;
+    read_within(body, bytes_max, BODY_TIMEOUT).await
+}
+
+/// Likewise, and not later than this.
+pub(crate) async fn read_within(body: Body, bytes_max: usize, time: Duration) -> Result<Bytes, ServiceError> {
+    let collected = tokio::time::timeout(time, Limited::new(body, bytes_max).collect()).await.map_err(|_| {
+        let message = format!("the request's body did not arrive in {} seconds", time.as_secs());
+        ServiceError::new("RequestTimeout", StatusCode::REQUEST_TIMEOUT, message)
+    })?;
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ServiceError::new(

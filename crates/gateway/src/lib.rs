@@ -12,6 +12,7 @@
 mod authenticate;
 mod call;
 mod cbor;
+pub mod client_configuration;
 pub mod cloudformation;
 pub mod cloudwatch;
 mod compressed;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 
+mod client_configuration;
 mod cloudformation;
 mod door;
 mod iam;

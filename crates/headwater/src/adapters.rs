@@ -13,6 +13,7 @@ use headwater_control::Control;
 use headwater_control::ivs::Opened;
 use headwater_control::ivs::ingest::takes_plain;
 use headwater_edge::{Media, Way};
+use headwater_gateway::client_configuration;
 use headwater_ingest::{Admission, Directory, Refusal, Transport};
 use headwater_model::Timestamp;
 use headwater_model::ivs::Channel;
@@ -142,7 +143,7 @@ impl Web {
         answers: Router,
         sites: headwater_sites::Sites,
     ) -> Self {
-        let rest = playback.merge(answers).merge(player());
+        let rest = playback.merge(answers).merge(player()).merge(client_configuration::router(control.clone()));
         let rest = rest.route("/healthz", get(|| async { "ok\n" }));
         let native = Arc::new(BuiltInSites(control.clone()));
         Web { routes: headwater_sites::web::with_sites(sites.clone(), native, rest), sites, media }

@@ -65,7 +65,7 @@ pub struct Opened {
     pub shown: Shown,
 }
 
-/// The channel that a text opens, if it is a stream key or the key of a configuration ([`ClientKey`]).
+/// The channel that a text opens, if it is a stream key or the key of a configuration ([`super::client_configuration`]).
 ///
 /// # Errors
 /// [`Error::Store`].
@@ -79,7 +79,7 @@ pub async fn resolve_key(control: &Control, value: &str, now: Timestamp) -> Resu
 }
 
 /// The stream key with this value.
-async fn by_value(control: &Control, value: &str) -> Result<Option<StreamKey>, Error> {
+pub(super) async fn by_value(control: &Control, value: &str) -> Result<Option<StreamKey>, Error> {
     if value.len() > VALUE_LENGTH_MAX {
         return Ok(None);
     }
