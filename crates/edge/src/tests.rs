@@ -2,6 +2,7 @@
 
 mod counted;
 mod counting;
+mod lagging;
 mod private;
 
 use super::*;
@@ -173,19 +174,22 @@ impl Site {
 impl Feed {
     async fn send(&mut self, pictures: i64) {
         for _ in 0..pictures {
-            let keyframe = self.pictures % PICTURES_A_KEYFRAME == 0;
-            let mut data = vec![0, 0, 0, 60, if keyframe { 0x65 } else { 0x41 }];
-            data.resize(64, self.pictures as u8);
-            let unit = AccessUnit {
-                kind: TrackKind::Video,
-                dts: self.pictures * PICTURE_TICKS,
-                pts: self.pictures * PICTURE_TICKS,
-                keyframe: if keyframe { Keyframe::Yes } else { Keyframe::No },
-                data: Bytes::from(data),
-            };
-            self.publisher.send(Input::Unit(unit)).await.unwrap();
+            self.publisher.send(Input::Unit(picture(self.pictures))).await.unwrap();
             self.pictures += 1;
         }
+    }
+}
+
+fn picture(number: i64) -> AccessUnit {
+    let keyframe = number % PICTURES_A_KEYFRAME == 0;
+    let mut data = vec![0, 0, 0, 60, if keyframe { 0x65 } else { 0x41 }];
+    data.resize(64, number as u8);
+    AccessUnit {
+        kind: TrackKind::Video,
+        dts: number * PICTURE_TICKS,
+        pts: number * PICTURE_TICKS,
+        keyframe: if keyframe { Keyframe::Yes } else { Keyframe::No },
+        data: Bytes::from(data),
     }
 }
 
