@@ -1,5 +1,6 @@
 //! A session's further renditions: which there are, who wants them, their packagers, and what others see of them.
 
+mod leaving;
 mod sent;
 
 use crate::demand::Demand;
@@ -11,6 +12,7 @@ use headwater_hls::playlist::Facts;
 use headwater_hls::{Cut, Packager, Snapshot, playlist};
 use headwater_media::{AccessUnit, Keyframe, StreamMetadata, Track, TrackKind};
 use headwater_model::ivs::Channel;
+use leaving::Leaving;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +61,10 @@ enum Origin {
 pub(crate) enum Event {
     /// An encoder made something.
     Made(Which, Made),
+    /// The encoder of the plan before made something.
+    Finishing(Which, Made),
+    /// It has nothing more, or no more time.
+    Finished,
     /// Somebody wants a rendition that sleeps.
     Wanted,
 }
@@ -72,6 +78,8 @@ pub(crate) struct Renditions {
     source_name: &'static str,
     /// From the plan on, unless nothing is to be made.
     relay: Option<Relay>,
+    /// The encoder of the plan before, while it finishes what it has. The present one is not heard meanwhile.
+    leaving: Option<Leaving>,
     /// What the plan was made for.
     planned_for: Option<Source>,
     source_offered: Passthrough,
@@ -116,6 +124,7 @@ impl Renditions {
             epoch: epoch.to_owned(),
             source_name,
             relay: None,
+            leaving: None,
             planned_for: None,
             source_offered: Passthrough::Top,
             slots: Vec::new(),
@@ -152,7 +161,7 @@ impl Renditions {
         if unit.kind == TrackKind::Video && unit.keyframe == Keyframe::Yes {
             self.look_for_silent(unit.dts);
             if !matches!(self.settled, Some(LadderState::Off | LadderState::Sent | LadderState::Unavailable(_))) {
-                self.plan(tracks, metadata, packager);
+                self.plan(unit.pts, tracks, metadata, packager);
             }
             self.forgive();
             self.arrange(Begin::Here(unit.pts));
@@ -162,8 +171,8 @@ impl Renditions {
         }
     }
 
-    /// Makes or changes the plan when the source is known.
-    fn plan(&mut self, tracks: &[Option<Track>; 2], metadata: &StreamMetadata, packager: &mut Packager) {
+    /// Makes or changes the plan when the source is known, from the keyframe at this presentation time on.
+    fn plan(&mut self, from: i64, tracks: &[Option<Track>; 2], metadata: &StreamMetadata, packager: &mut Packager) {
         let [Some(video), sound] = tracks else { return };
         let said = metadata.width.zip(metadata.height);
         let Some((width, height)) = video.config.dimensions().or(said) else { return };
@@ -175,16 +184,18 @@ impl Renditions {
         }
         self.planned_for = Some(source);
         let plan = plan::plan(self.channel.channel_type, &self.channel.preset, TopOfStandard::default(), &source);
-        self.relay = None;
+        self.let_finish(from);
         self.shed = None;
         self.changed = true;
-        for slot in self.slots.iter_mut().filter(|slot| slot.origin != Origin::Source) {
+        let finishing = self.leaving.as_ref();
+        for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.origin != Origin::Source) {
             // What goes on under its name is watched by the same viewers.
             let stays = plan.renditions.iter().any(|rendition| rendition.name == slot.follower.rendition());
-            if stays && slot.awake && slot.origin != Origin::Sent {
+            if !stays || !slot.awake || slot.origin == Origin::Sent {
+                slot.leave();
+            }
+            if !finishing.is_some_and(|leaving| leaving.fed().any(|fed| fed == index)) {
                 slot.follower.expect_from(None);
-            } else {
-                slot.rest();
             }
         }
         self.source_offered = plan.source;
@@ -205,6 +216,29 @@ impl Renditions {
         tracks.iter().flatten().for_each(|track| relay.track(track));
         self.beginning.iter().chain(&self.recent).for_each(|cut| relay.cut(cut));
         self.relay = Some(relay);
+    }
+
+    /// The encoder gets nothing more, and finishes what it has before the keyframe at this presentation time.
+    fn let_finish(&mut self, border: i64) {
+        // Of two that are over, only the newer one is waited for.
+        self.finished();
+        let Some(relay) = self.relay.take() else { return };
+        let fed = self.slots.iter().enumerate().filter(|(_, slot)| slot.awake);
+        let fed = fed.filter_map(|(index, slot)| match slot.origin {
+            Origin::Encoder(place) => Some((place, index)),
+            _ => None,
+        });
+        self.leaving = Some(Leaving::new(relay, fed.collect(), border));
+    }
+
+    /// What the encoder of the plan before has made by now is all.
+    fn finished(&mut self) {
+        let Some(leaving) = self.leaving.take() else { return };
+        for index in leaving.fed() {
+            let slot = &mut self.slots[index];
+            let goes_on = slot.awake && self.relay.is_some() && matches!(slot.origin, Origin::Encoder(_));
+            slot.follower.expect_from(goes_on.then_some(leaving.border()));
+        }
     }
 
     /// A packager for each rendition of the plan. Those that come sleep until [`arrange`](Self::arrange) finds who is wanted.
@@ -284,6 +318,7 @@ impl Renditions {
                 tracing::debug!(rendition = slot.follower.rendition(), "nobody watches; it is not made");
                 slot.awake = false;
                 slot.follower.sleep();
+                self.leaving.iter_mut().for_each(|leaving| leaving.forget(index));
             }
             if place < shed {
                 continue;
@@ -381,6 +416,12 @@ impl Renditions {
 
     /// What an encoder or a viewer does next; never resolves without a ladder. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Event {
+        if let Some(leaving) = &mut self.leaving {
+            return tokio::select! {
+                event = leaving.next() => event,
+                () = self.bell.notified() => Event::Wanted,
+            };
+        }
         let Some(relay) = &mut self.relay else { return std::future::pending().await };
         tokio::select! {
             (which, made) = relay.made() => Event::Made(which, made),
@@ -402,6 +443,17 @@ impl Renditions {
                     self.arrange(Begin::Kept);
                 }
             }
+            Event::Finishing(which, made) => {
+                let told = self.leaving.as_mut().map(|leaving| leaving.handle(which, made)).unwrap_or_default();
+                for (index, told) in told {
+                    match told {
+                        Told::Track(_, track) => self.slots[index].follower.handle_track(track),
+                        Told::Unit(_, unit) => self.slots[index].follower.handle_unit(unit),
+                        _ => {}
+                    }
+                }
+            }
+            Event::Finished => self.finished(),
         }
     }
 
@@ -458,7 +510,7 @@ impl Renditions {
     fn give_up(&mut self, reason: String) {
         tracing::error!(reason, "no ladder; the stream has its source only");
         self.settled = Some(LadderState::Unavailable(reason));
-        self.relay = None;
+        (self.relay, self.leaving) = (None, None);
         self.changed = true;
         self.slots.iter_mut().filter(|slot| slot.origin != Origin::Source).for_each(Slot::rest);
     }
@@ -472,6 +524,9 @@ impl Renditions {
 
     /// What the encoder still makes after [`finish`](Self::finish); `None` when that was all. Cancel-safe.
     pub(crate) async fn last(&mut self) -> Option<Event> {
+        if let Some(leaving) = &mut self.leaving {
+            return Some(leaving.next().await);
+        }
         let (which, made) = self.relay.as_mut()?.last().await?;
         Some(Event::Made(which, made))
     }
@@ -483,7 +538,7 @@ impl Renditions {
 
     /// Nothing more will come from the encoder; what waits for it is published as it is.
     pub(crate) fn end(&mut self) {
-        self.relay = None;
+        (self.relay, self.leaving) = (None, None);
         self.slots.iter_mut().for_each(|slot| slot.follower.expect_from(None));
     }
 
@@ -560,9 +615,14 @@ impl Renditions {
 impl Slot {
     /// It is made of nothing any more.
     fn rest(&mut self) {
+        self.leave();
+        self.follower.expect_from(None);
+    }
+
+    /// The same, once what is made of it is there.
+    fn leave(&mut self) {
         (self.origin, self.awake) = (Origin::Nothing, false);
         self.demand.sleep();
-        self.follower.expect_from(None);
     }
 
     fn state(&self, shed: usize) -> RenditionState {

@@ -5,6 +5,7 @@ use super::{Feed, Ladder, MADE, Made, Past, QUEUE, Shared, Start};
 use headwater_media::{AccessUnit, Keyframe, Timescale, Track, TrackKind};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio_util::task::AbortOnDropHandle;
 
 /// All encoders of a session, in the order in which they were started.
@@ -20,11 +21,16 @@ pub(crate) struct Pipe {
     /// How often each rendition has a keyframe besides the source's.
     pub(crate) keyframe_each: Vec<Option<u32>>,
     fed: mpsc::Receiver<Feed>,
-    give: mpsc::Sender<Made>,
+    /// `None` once it has come to its end.
+    give: Option<mpsc::Sender<Made>>,
+    /// The configuration of what it is fed, and of what it makes.
+    tracks: Vec<Track>,
     waiting: Vec<AccessUnit>,
     began: bool,
     /// Makes nothing while this is set.
     pub(crate) stuck: bool,
+    /// So many units stay in it until it is fed the next ones, or no more.
+    pub(crate) lag: usize,
 }
 
 impl Pipes {
@@ -40,10 +46,12 @@ impl Pipes {
                 delivered,
                 keyframe_each,
                 fed,
-                give,
+                give: Some(give),
+                tracks: tracks.clone(),
                 waiting: Vec::new(),
                 began: false,
                 stuck: false,
+                lag: 0,
             };
             all.0.lock().unwrap_or_else(PoisonError::into_inner).push(pipe);
             let task = tokio::spawn(std::future::pending());
@@ -63,26 +71,33 @@ impl Pipes {
     /// The names of what each encoder that is still wanted makes.
     pub(crate) fn running(&self) -> Vec<Vec<String>> {
         let names = |pipe: &Pipe| pipe.plan.renditions.iter().map(|rendition| rendition.name.clone()).collect();
-        self.with(|all| all.iter().filter(|pipe| !pipe.give.is_closed()).map(names).collect())
+        self.with(|all| all.iter().filter(|pipe| pipe.is_wanted()).map(names).collect())
     }
 
-    /// Each encoder makes of all that it was fed the pictures and the sound of all its renditions, with these configurations.
-    pub(crate) fn work(&self, tracks: &[Track; 2]) {
-        self.with(|all| all.iter_mut().for_each(|pipe| pipe.work(tracks)));
+    /// Each encoder makes of all that it was fed the pictures and the sound of all its renditions.
+    pub(crate) fn work(&self) {
+        self.with(|all| all.iter_mut().for_each(Pipe::work));
     }
 }
 
 impl Pipe {
-    fn work(&mut self, tracks: &[Track; 2]) {
-        while let Ok(feed) = self.fed.try_recv() {
-            if let Feed::Unit(unit) = feed {
-                self.waiting.push(unit);
+    fn is_wanted(&self) -> bool {
+        self.give.as_ref().is_some_and(|give| !give.is_closed())
+    }
+
+    fn work(&mut self) {
+        let over = loop {
+            match self.fed.try_recv() {
+                Ok(Feed::Unit(unit)) => self.waiting.push(unit),
+                Ok(Feed::Track(_)) => {}
+                Err(error) => break error == TryRecvError::Disconnected,
             }
-        }
+        };
         if self.stuck {
             return;
         }
-        for unit in std::mem::take(&mut self.waiting) {
+        let ready = if over { self.waiting.len() } else { self.waiting.len().saturating_sub(self.lag) };
+        for unit in self.waiting.drain(..ready).collect::<Vec<_>>() {
             let starts = unit.kind == TrackKind::Video && unit.keyframe == Keyframe::Yes;
             if !self.began && !starts {
                 continue;
@@ -90,7 +105,7 @@ impl Pipe {
             if !std::mem::replace(&mut self.began, true) {
                 self.say(Made::From(unit.pts));
                 for index in 0..self.plan.renditions.len() {
-                    tracks.iter().for_each(|track| self.say(Made::Track(index, track.clone())));
+                    self.tracks.iter().for_each(|track| self.say(Made::Track(index, track.clone())));
                 }
             }
             // Encoders count in milliseconds.
@@ -107,10 +122,15 @@ impl Pipe {
                 self.say(Made::Unit(index, AccessUnit { pts, dts: pts, ..unit.clone() }));
             }
         }
+        if over {
+            self.give = None;
+        }
     }
 
     pub(crate) fn say(&self, made: Made) {
         // One that is no longer wanted says it to nobody.
-        let _ = self.give.try_send(made);
+        if let Some(give) = &self.give {
+            let _ = give.try_send(made);
+        }
     }
 }

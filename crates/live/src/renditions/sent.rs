@@ -86,6 +86,7 @@ impl Renditions {
 
     /// No ladder is encoded beside what the publisher sends.
     fn replace_ladder(&mut self) {
+        self.leaving = None;
         if self.relay.take().is_some() {
             tracing::info!("the ladder is no longer encoded: the encoder sends one");
         }

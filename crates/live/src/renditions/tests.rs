@@ -15,11 +15,15 @@ use headwater_model::{Realm, Timestamp};
 
 const START: Timestamp = Timestamp(1_795_498_182_123);
 
-fn tracks() -> [Option<Track>; 2] {
-    let avcc = [
-        1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 9, 0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xf6, 0x40, 1, 0, 4, 0x68,
-        0xce, 0x3c, 0x80,
-    ];
+/// 640x480, and turned 480x640.
+const LEVEL: [u8; 4] = [0x02, 0x80, 0xf6, 0x40];
+const UPRIGHT: [u8; 4] = [0x07, 0x81, 0x46, 0x40];
+
+/// The tracks of a source whose sequence parameter set has its size at its end.
+fn tracks(size: [u8; 4]) -> [Option<Track>; 2] {
+    let mut avcc = vec![1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 9, 0x67, 0x42, 0xc0, 0x1e, 0xda];
+    avcc.extend(size);
+    avcc.extend([1, 0, 4, 0x68, 0xce, 0x3c, 0x80]);
     [
         Some(Track::new(CodecConfig::Avc(avc::Config::parse(&avcc).unwrap()))),
         Some(Track::new(CodecConfig::Aac(aac::Config::parse(&[0x11, 0x90]).unwrap()))),
@@ -33,6 +37,7 @@ struct Stage {
     packager: Packager,
     live: Option<(Arc<LiveStream>, watch::Sender<Arc<Snapshot>>)>,
     channel: Channel,
+    tracks: [Option<Track>; 2],
     frame: i64,
 }
 
@@ -54,12 +59,19 @@ impl Stage {
             latency: Latency::Low,
         });
         packager.follow();
-        let mut renditions = Renditions::with(pipes.start(), options, &channel, "e", "source");
-        for track in tracks().into_iter().flatten() {
-            renditions.track(&track);
-            packager.handle_track(track);
+        let renditions = Renditions::with(pipes.start(), options, &channel, "e", "source");
+        let mut stage =
+            Stage { pipes, renditions, packager, live: None, channel, tracks: [const { None }; 2], frame: 0 };
+        stage.configure(LEVEL);
+        stage
+    }
+
+    fn configure(&mut self, size: [u8; 4]) {
+        self.tracks = tracks(size);
+        for track in self.tracks.iter().flatten() {
+            self.renditions.track(track);
+            self.packager.handle_track(track.clone());
         }
-        Stage { pipes, renditions, packager, live: None, channel, frame: 0 }
     }
 
     /// Streams for so long. `each` looks at the stage after each picture.
@@ -73,12 +85,12 @@ impl Stage {
                 let keyframe = if kind == TrackKind::Audio { Keyframe::Yes } else { keyframe };
                 let data = Bytes::from_static(b"payload");
                 let unit = AccessUnit { kind, dts: at * ticks, pts: at * ticks, keyframe, data };
-                self.renditions.unit(&unit, &tracks(), &metadata, &mut self.packager);
+                self.renditions.unit(&unit, &self.tracks, &metadata, &mut self.packager);
                 self.packager.handle_unit(unit, WallTime(START.0 + at)).unwrap();
             }
             self.frame += 1;
             self.show();
-            self.pipes.work(&tracks().map(|track| track.expect("there are both")));
+            self.pipes.work();
             self.settle().await;
             each(self);
         }
@@ -369,6 +381,88 @@ async fn what_is_shed_is_not_woken_by_whoever_asks_and_is_offered_again_later() 
     stage.run(70_000, &mut ask).await;
     assert_eq!(stage.states(), named(&BOTH, RenditionState::Made), "it is tried again");
     stage.pipes.with(|all| assert!(all.len() > 2));
+}
+
+/// Twelve seconds of a ladder whose encoder needs a quarter of a second; then the picture is turned.
+async fn turned() -> Stage {
+    let mut stage = Stage::new(Policy::Always);
+    stage.run(6_000, |_| {}).await;
+    stage.pipes.with(|all| all.iter_mut().for_each(|pipe| pipe.lag = 25));
+    stage.run(6_000, |_| {}).await;
+    assert_ne!(stage.snapshot("160p30").last(), stage.stream().snapshot().last(), "the encoder has some of it");
+    stage.configure(UPRIGHT);
+    stage
+}
+
+fn gaps(stage: &Stage) -> u64 {
+    stage.renditions.slots.iter().map(|slot| slot.follower.gaps()).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turned_picture_costs_none() {
+    let mut stage = turned().await;
+    stage.run(100, |_| {}).await;
+    assert_eq!(stage.pipes.running(), [BOTH], "the old encoder has finished");
+    stage.run(5_900, |stage| assert_eq!(stage.snapshot("160p30").last(), stage.stream().snapshot().last())).await;
+    assert_eq!(stage.states(), named(&BOTH, RenditionState::Made));
+    for name in BOTH {
+        let snapshot = stage.snapshot(name);
+        assert!((0..snapshot.next().msn).all(|msn| !snapshot.segment(msn).unwrap().gap()), "{name}");
+        assert_eq!(snapshot.next(), stage.stream().snapshot().next());
+    }
+    assert_eq!(gaps(&stage), 0);
+    stage.lint(&BOTH);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_encoder_that_does_not_finish_is_waited_for_no_longer_than_its_successor_can_wait() {
+    let mut stage = turned().await;
+    stage.pipes.with(|all| all[0].stuck = true);
+    stage.run(1_400, |_| {}).await;
+    assert_eq!(stage.pipes.running(), [BOTH, BOTH]);
+    stage.run(4_600, |_| {}).await;
+    assert_eq!(stage.pipes.running(), [BOTH]);
+    // Of twelve units, five or so of either kind, and of nothing that was shot after it.
+    let snapshot = stage.snapshot("160p30");
+    let lost: Vec<u64> = (0..snapshot.next().msn).filter(|&msn| snapshot.segment(msn).unwrap().gap()).collect();
+    assert_eq!(lost, [5]);
+    assert!((1..=6).contains(&gaps(&stage)), "{}", gaps(&stage));
+    stage.lint(&BOTH);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_that_is_turned_back_costs_none_either() {
+    let mut stage = turned().await;
+    // Two seconds, which is as soon as there is a keyframe.
+    stage.run(2_000, |_| {}).await;
+    stage.configure(LEVEL);
+    stage.run(4_000, |_| {}).await;
+    stage.pipes.with(|all| assert_eq!(all.len(), 3));
+    assert_eq!(stage.pipes.running(), [BOTH]);
+    assert_eq!(gaps(&stage), 0);
+    stage.run(2_000, |stage| assert_eq!(stage.snapshot("160p30").last(), stage.stream().snapshot().last())).await;
+    stage.lint(&BOTH);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_as_its_picture_is_turned_has_all_of_both_sides() {
+    let mut stage = turned().await;
+    stage.pipes.with(|all| all[0].stuck = true);
+    stage.run(400, |_| {}).await;
+    stage.pipes.with(|all| all[0].stuck = false);
+    stage.packager.flush();
+    stage.show();
+    stage.renditions.finish();
+    stage.pipes.work();
+    while let Some(event) = stage.renditions.last().await {
+        stage.renditions.handle(event);
+    }
+    stage.renditions.drained();
+    stage.show();
+    assert_eq!(gaps(&stage), 0);
+    for name in BOTH {
+        assert_eq!(stage.snapshot(name).last(), stage.stream().snapshot().last(), "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
