@@ -2,6 +2,7 @@
 
 use super::stage::{PATIENCE, Stage, TURN, check, encoders, on_demand, run, texts};
 use headwater_hls::lint::{ReadPlaylist, read};
+use headwater_hls::{Delta, playlist};
 use headwater_live::{LadderState, LiveStream, RenditionState, ladder};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,19 +112,24 @@ async fn a_request_wakes_a_rendition_and_silence_puts_it_to_sleep() {
     assert_eq!(encoders().await.len(), 1);
 }
 
+/// How long each segment is, or each of its parts if they are listed, in microseconds; and whether it is a gap.
+fn pieces(playlist: &ReadPlaylist) -> Vec<(i64, bool)> {
+    let pieces = playlist.segments.iter().flat_map(|segment| match &segment.parts[..] {
+        [] => vec![(segment.duration_us, segment.gap)],
+        parts => parts.iter().map(|part| (part.duration_us, part.gap)).collect(),
+    });
+    pieces.collect()
+}
+
+fn lasts_us(playlist: &ReadPlaylist) -> i64 {
+    pieces(playlist).iter().map(|(length, _)| length).sum()
+}
+
 /// Where players are: PART-HOLD-BACK before the end of the playlist. Microseconds from its beginning, and the segment or part there.
 fn where_players_are(playlist: &ReadPlaylist) -> (i64, bool) {
     let hold_back_s: f64 = playlist.server_control["PART-HOLD-BACK"].parse().unwrap();
-    // Of a closed segment its parts count if they are listed.
-    let pieces: Vec<(i64, bool)> = playlist
-        .segments
-        .iter()
-        .flat_map(|segment| match &segment.parts[..] {
-            [] => vec![(segment.duration_us, segment.gap)],
-            parts => parts.iter().map(|part| (part.duration_us, part.gap)).collect(),
-        })
-        .collect();
-    let at = pieces.iter().map(|(length, _)| length).sum::<i64>() - (hold_back_s * 1e6) as i64;
+    let at = lasts_us(playlist) - (hold_back_s * 1e6) as i64;
+    let pieces = pieces(playlist);
     let mut end = 0;
     let found = pieces.into_iter().find(|(length, _)| {
         end += length;
@@ -153,9 +159,10 @@ async fn a_woken_rendition_has_a_whole_segment_and_pictures_where_players_are() 
             assert!(playlist.segments[0].gap, "what nobody wanted is a gap: {text}");
             let (at, has_pictures) = where_players_are(&playlist);
             assert!(has_pictures, "{at} us: {text}");
-            // It has caught up with what the source had when it was asked for.
-            let segments = playlist.segments.len() as u64;
-            assert!(playlist.media_sequence as u64 + segments > source.last().unwrap().msn, "{text}");
+            // It has caught up with what the source had when it was asked for, but for half a second.
+            let source = read(&playlist::media(&source, Delta::Full)).unwrap();
+            assert_eq!(playlist.media_sequence, source.media_sequence, "the window is not full yet");
+            assert!(lasts_us(&source) - lasts_us(&playlist) <= 500_000, "{text}");
             // A player that begins here reads a keyframe first.
             let uri = format!("{url}{}", complete.uri.as_deref().unwrap());
             let init = format!("{url}{}", complete.map.as_deref().unwrap());
