@@ -2,9 +2,10 @@
 
 use super::{
     Beginning, CreateStack, Engine, Error, Given, TemplateSource, UpdateStack, acknowledged, alone, given_values,
-    is_stack_name, of_stack, stack_event,
+    is_stack_name, stack_event,
 };
 use crate::engine::blueprint::Blueprint;
+use crate::engine::read::of_stack;
 use crate::plan::Plan;
 use crate::state::{Argument, OnFailure, Revision, Stack, StackName, StackStatus, TemplateText};
 use headwater_model::Timestamp;

@@ -4,6 +4,7 @@ use super::*;
 use crate::provider::Provider;
 use crate::state::{OnFailure, ResourceStatus};
 use crate::testing::{Break, MemoryStore, World};
+use headwater_store::Topic;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
