@@ -5,6 +5,7 @@
 //! is then set at PART-TARGET, and the parts after it hold the sound of that time. So no part is longer than PART-TARGET, and one
 //! shorter than 85 % of it is the last of its segment, or contains a keyframe.
 
+use super::domain::{Domain, Drift, OpenPart};
 use super::learn::{Lesson, MS, SEGMENT_MIN, Targets, ticks};
 use super::part::{self, Content, PlacedCue};
 use super::splice::{Splice, Splices};
@@ -27,79 +28,6 @@ const KEYFRAME_WAIT_MAX: i64 = 6_000 * MS;
 
 /// How much sound the last part may hold beyond its end: more than any encoder delays pictures to reorder them.
 const OVERHANG_MAX: i64 = 1_000 * MS;
-
-/// Segments over which the encoder's clock is compared with ours. The one that came fastest through the network counts.
-const DRIFT_SEGMENTS: u32 = 16;
-/// Most milliseconds that dates are moved by after such a comparison, one in each segment: 500 millionths, ten times what crystals drift.
-const DRIFT_STEP_MAX_MS: i64 = 16;
-
-/// How far the encoder's clock has drifted from ours.
-#[derive(Debug, Default)]
-struct Drift {
-    segments: u32,
-    /// Least time by which a segment came later than its date says, ms.
-    least_ms: Option<i64>,
-    /// Milliseconds that dates still are to be moved by.
-    owed_ms: i64,
-}
-
-impl Drift {
-    /// Notes how late a segment came; returns by how much dates move from it on.
-    fn note(&mut self, late_ms: i64) -> i64 {
-        self.least_ms = Some(self.least_ms.map_or(late_ms, |least| least.min(late_ms)));
-        self.segments += 1;
-        if self.segments == DRIFT_SEGMENTS {
-            self.owed_ms = self.least_ms.take().unwrap_or(0).clamp(-DRIFT_STEP_MAX_MS, DRIFT_STEP_MAX_MS);
-            self.segments = 0;
-        }
-        let step = self.owed_ms.signum();
-        self.owed_ms -= step;
-        step
-    }
-}
-
-/// The open part.
-#[derive(Debug)]
-struct OpenPart {
-    start: i64,
-    units: Vec<AccessUnit>,
-    /// With their presentation times; `None`: that of the first picture.
-    cues: Vec<(Cue, Option<i64>)>,
-}
-
-impl OpenPart {
-    /// Decode time of the newest unit.
-    fn last(&self, tracks: &Tracks) -> Option<i64> {
-        self.units.last().map(|unit| ticks(unit, tracks))
-    }
-}
-
-/// Takes the cues that wait, for a part that has no pictures yet.
-fn unplaced(cues: &mut VecDeque<Cue>) -> impl Iterator<Item = (Cue, Option<i64>)> {
-    cues.drain(..).map(|cue| (cue, None))
-}
-
-/// A stretch of continuous time: from a keyframe to the next discontinuity.
-#[derive(Debug)]
-struct Domain {
-    /// This wall-clock time is that presentation time.
-    wall: WallTime,
-    presentation: i64,
-    /// Presentation less decode time at its first keyframe.
-    shift: i64,
-    /// Where the open segment began.
-    segment_start: i64,
-    segment_independent: bool,
-    part: OpenPart,
-    last_was_keyframe: bool,
-    drift: Drift,
-}
-
-impl Domain {
-    fn wall_at(&self, presentation: i64) -> WallTime {
-        self.wall.plus_ms((presentation - self.presentation).div_euclid(MS))
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Cutter {
@@ -616,4 +544,9 @@ impl Cutter {
         }
         self.close_segment();
     }
+}
+
+/// Takes the cues that wait, for a part that has no pictures yet.
+fn unplaced(cues: &mut VecDeque<Cue>) -> impl Iterator<Item = (Cue, Option<i64>)> {
+    cues.drain(..).map(|cue| (cue, None))
 }

@@ -1,6 +1,7 @@
 //! Cuts access units into parts and segments: the entry and its life from the first unit to the end.
 
 mod cut;
+mod domain;
 pub(crate) mod learn;
 pub(crate) mod part;
 mod splice;
