@@ -222,8 +222,7 @@ fn render(snapshot: &Snapshot, listed: &Listed<'_>, delta: Delta) -> String {
     }
     let skipped = match delta {
         Delta::Full => 0,
-        // Reckoned from the last segment's end, which skips less than from the last part's.
-        Delta::Skip => ages.iter().take_while(|&&age| age - open_duration > SKIP_TARGETS * target * 90_000).count(),
+        Delta::Skip => ages.iter().take_while(|&&age| age > SKIP_TARGETS * target * 90_000).count(),
     };
 
     let mut out = String::with_capacity(4096);

@@ -10,8 +10,8 @@ use std::time::Instant;
 /// the Advance Part Limit is 3 for part targets of a second or more, else ⌈3 / part target⌉; this is its value at 200 ms.
 pub const ADVANCE_PARTS_MAX: usize = 15;
 
-/// The playlist holds so many target durations at least: two beyond the skip boundary of delta updates, which is six.
-pub const WINDOW_TARGET_DURATIONS: i64 = 8;
+/// The playlist holds so many target durations at least: one beyond the skip boundary of delta updates, which is six.
+pub const WINDOW_TARGET_DURATIONS: i64 = 7;
 /// The playlist holds so many segments at most, however short they are after discontinuities.
 pub const WINDOW_SEGMENTS_MAX: usize = 64;
 /// Segments kept after they left the playlist, for clients that read it a moment ago.

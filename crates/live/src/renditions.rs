@@ -24,7 +24,7 @@ const SOUND_BITS: u64 = 128_000;
 /// Renditions of a session, over all changes of its source. Full: no more are made.
 const RENDITIONS_MAX: usize = 16;
 /// Segments whose cuts are remembered: as many as a window of two-second segments has.
-const RECENT_SEGMENTS: usize = 9;
+const RECENT_SEGMENTS: usize = 8;
 /// Target durations that a rendition is wanted for after a request, at least: a player asks again each target duration, a request may be held
 /// for three.
 const LINGER_TARGETS: u64 = 4;

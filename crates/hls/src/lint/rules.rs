@@ -315,7 +315,10 @@ pub(super) fn delta(delta: &ReadPlaylist, full: &ReadPlaylist, findings: &mut Fi
         findings.error("delta", "its tags differ from the full playlist's".into());
     }
     let boundary = full.server_control.get("CAN-SKIP-UNTIL").and_then(|text| micros(text)).unwrap_or(0);
-    let lasts: i64 = kept.iter().filter(|segment| segment.uri.is_some()).map(|segment| segment.duration_us).sum();
+    // The boundary counts from the end of the playlist, which is that of its last part.
+    let open = |segment: &ReadSegment| segment.parts.iter().map(|part| part.duration_us).sum();
+    let lasts: i64 =
+        kept.iter().map(|segment| if segment.uri.is_some() { segment.duration_us } else { open(segment) }).sum();
     if lasts < boundary {
         findings.error("skip-boundary", format!("only {lasts} µs remain, boundary {boundary}"));
     }
