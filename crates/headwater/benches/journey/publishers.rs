@@ -15,8 +15,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// Streams settle for so long before the window begins. With a window of 12 s the list of segments is full at its end, and memory with it.
+/// Streams settle for so long before the window begins.
 pub const SETTLE: Duration = Duration::from_secs(9);
+/// A stream that is so old holds all the segments that it ever will, of 2 s: seven that are listed, the one that left last, the open one; encoders begin up to a
+/// second apart.
+const FULL: Duration = Duration::from_secs(20);
 /// The clip of the measured streams.
 const SIZE: &str = "1280x720";
 const KBPS: u32 = 2_500;
@@ -67,6 +70,7 @@ async fn turn(side: &Side, clip: &Clip, streams: usize, window: Duration) -> Vec
     let idle_kb = server.process.memory_kb();
     let sent = Sent::default();
     let mut publishers = JoinSet::new();
+    let full = tokio::time::Instant::now() + FULL;
     for (n, address) in addresses.iter().enumerate() {
         // Encoders do not beat in step.
         let offset = Duration::from_millis((n as u64 * 37) % 1000);
@@ -80,6 +84,7 @@ async fn turn(side: &Side, clip: &Clip, streams: usize, window: Duration) -> Vec
     let (cpu_before, began) = (server.process.cpu(), Instant::now());
     tokio::time::sleep(window).await;
     let (cpu, lasted) = (server.process.cpu() - cpu_before, began.elapsed());
+    tokio::time::sleep_until(full).await;
     let memory_kb = server.process.memory_kb().saturating_sub(idle_kb);
     let mut seen = match probe {
         Some(probe) => probe.await.unwrap(),
