@@ -107,7 +107,10 @@ impl Broadcast {
                 admitted.metadata = Some(metadata);
                 Ok(())
             }
-            Stage::OnAir(_, publisher) => Ok(publisher.send(Input::Metadata(metadata)).await?),
+            Stage::OnAir(admitted, publisher) => {
+                let metadata = admitted.completed(metadata);
+                Ok(publisher.send(Input::Metadata(metadata)).await?)
+            }
         }
     }
 
@@ -184,7 +187,7 @@ impl Broadcast {
             return Err(Over::Refused(self.refuse(&admitted.channel, code).await));
         }
         let publish = Publish {
-            encoder: admitted.metadata.take(),
+            encoder: admitted.words(),
             claim: admitted.claim,
             tracks: admitted.held.tracks(),
             key: match admitted.shown {
@@ -226,6 +229,35 @@ impl Admitted {
     fn wanted(&self) -> Wanted {
         let tracks = if matches!(self.claim, Claim::Priority(_)) { 2 } else { 0 };
         Wanted { tracks, video: self.channel.multitrack.tracks_awaited(&self.shown) }
+    }
+
+    /// What is known of the encoder's tracks by words: its own, and what it was told to send.
+    fn words(&mut self) -> Option<StreamMetadata> {
+        match (self.metadata.take(), &self.shown) {
+            (None, Shown::StreamKey | Shown::Expired) => None,
+            (metadata, _) => Some(self.completed(metadata.unwrap_or_default())),
+        }
+    }
+
+    /// OBS says nothing of its further tracks, and they are as it was told.
+    fn completed(&self, mut metadata: StreamMetadata) -> StreamMetadata {
+        let Shown::Configured(configuration) = &self.shown else { return metadata };
+        for (number, configured) in (0..).zip(&configuration.tracks) {
+            let Some(track) = FurtherTrack::new(number) else { continue };
+            let told = FurtherMetadata {
+                track,
+                frame_rate_millis: Some(configured.frame_rate_millis),
+                video_bitrate: Some(u64::from(configured.kbps) * 1_000),
+            };
+            match metadata.further.iter_mut().find(|words| words.track == track) {
+                Some(words) => {
+                    words.frame_rate_millis = words.frame_rate_millis.or(told.frame_rate_millis);
+                    words.video_bitrate = words.video_bitrate.or(told.video_bitrate);
+                }
+                None => metadata.further.push(told),
+            }
+        }
+        metadata
     }
 
     fn unusable(&mut self, error: &flv::Error) -> Result<(), Over> {

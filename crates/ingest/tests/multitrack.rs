@@ -12,7 +12,8 @@ use headwater_media::flv::mux::further_body;
 use headwater_media::{FurtherTrack, TrackKind};
 use headwater_model::Timestamp;
 use headwater_model::ivs::{
-    ClientConfiguration, ClientKey, MaximumResolution, MultitrackInput, MultitrackPolicy, VideoCodec, VideoTrack,
+    ClientConfiguration, ClientKey, ConfiguredTrack, MaximumResolution, MultitrackInput, MultitrackPolicy, VideoCodec,
+    VideoTrack,
 };
 use headwater_rtmp::client::Event;
 use std::net::SocketAddr;
@@ -42,10 +43,14 @@ fn with_further(clip: &Clip, further: u8, times: u32) -> Vec<(TrackKind, u32, By
     messages
 }
 
+fn configured(video: &VideoTrack) -> ConfiguredTrack {
+    ConfiguredTrack { video: *video, frame_rate_millis: 15_000, kbps: 60 }
+}
+
 /// The key of a configuration of these tracks, good until `expires_at`.
 fn key(served: &Served, tracks: &[VideoTrack], expires_at: Timestamp) -> String {
     let id = uuid::Uuid::from_u128(5);
-    let configuration = ClientConfiguration { id, expires_at, tracks: tracks.to_vec() };
+    let configuration = ClientConfiguration { id, expires_at, tracks: tracks.iter().map(configured).collect() };
     ClientKey::make(&served.directory.key, &configuration).unwrap().expose().to_owned()
 }
 

@@ -10,8 +10,8 @@ mod slate;
 
 pub use ads::{AdBreak, AdConfiguration, PostRoll};
 pub use multitrack::{
-    CLIENT_KEY_HOURS, ClientConfiguration, ClientKey, MaximumResolution, MultitrackCode, MultitrackInput,
-    MultitrackPolicy, Shown, TRACKS_CONFIGURED_MAX, VideoCodec, VideoTrack,
+    CLIENT_KEY_HOURS, ClientConfiguration, ClientKey, ConfiguredTrack, MaximumResolution, MultitrackCode,
+    MultitrackInput, MultitrackPolicy, Shown, TRACKS_CONFIGURED_MAX, VideoCodec, VideoTrack,
 };
 pub use playback::{
     KeyError, PlaybackKeyPair, PlaybackRestrictionPolicy, PublicKey, ViewerRevocation, is_country, is_origin,

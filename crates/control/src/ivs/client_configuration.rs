@@ -20,7 +20,8 @@ use super::ingest::takes_plain;
 use super::{channel, keys};
 use crate::{Control, Error};
 use headwater_model::ivs::{
-    CLIENT_KEY_HOURS, Channel, ClientConfiguration, ClientKey, MultitrackPolicy, VideoCodec, VideoTrack,
+    CLIENT_KEY_HOURS, Channel, ClientConfiguration, ClientKey, ConfiguredTrack, MultitrackPolicy, VideoCodec,
+    VideoTrack,
 };
 use headwater_model::{Secret, Timestamp};
 use std::net::IpAddr;
@@ -183,10 +184,7 @@ pub async fn get_client_configuration(
     let configured = ClientConfiguration {
         id: uuid::Uuid::new_v4(),
         expires_at: now.plus_ms(CLIENT_KEY_HOURS * HOUR_MS),
-        tracks: tracks
-            .iter()
-            .map(|rung| VideoTrack { codec: VideoCodec::H264, width: rung.width, height: rung.height })
-            .collect(),
+        tracks: tracks.iter().map(configured_track).collect(),
     };
     let authentication =
         ClientKey::make(&stream_key, &configured).expect("a ladder has one to five tracks of 1080p at most");
@@ -200,6 +198,15 @@ pub async fn get_client_configuration(
         endpoints,
         authentication,
     })
+}
+
+/// A rung as ingest will look at it.
+fn configured_track(rung: &Rung) -> ConfiguredTrack {
+    ConfiguredTrack {
+        video: VideoTrack { codec: VideoCodec::H264, width: rung.width, height: rung.height },
+        frame_rate_millis: rung.frame_rate.millis(),
+        kbps: rung.kbps,
+    }
 }
 
 /// Users append parameters to their key, such as `?bandwidthtest=true`; encoders pass both on as one text.

@@ -66,6 +66,17 @@ pub struct VideoTrack {
     pub height: u32,
 }
 
+/// A video track that an encoder was told to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfiguredTrack {
+    /// What it must be.
+    pub video: VideoTrack,
+    /// Pictures in 1000 seconds; not compared.
+    pub frame_rate_millis: u32,
+    /// Kilobits per second; not compared.
+    pub kbps: u32,
+}
+
 /// What an encoder was told to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfiguration {
@@ -74,7 +85,7 @@ pub struct ClientConfiguration {
     /// From then on its key opens nothing.
     pub expires_at: Timestamp,
     /// Track 0 first; one to [`TRACKS_CONFIGURED_MAX`].
-    pub tracks: Vec<VideoTrack>,
+    pub tracks: Vec<ConfiguredTrack>,
 }
 
 /// What a publisher showed to be let in.
@@ -180,8 +191,8 @@ impl MultitrackInput {
                 return Err(MultitrackCode::TrackCount);
             }
             // A track whose parameter sets do not tell its size is not held against it.
-            let same = |(configured, (_, sent)): (&VideoTrack, &(u8, Option<VideoTrack>))| {
-                sent.is_none_or(|sent| sent == *configured)
+            let same = |(configured, (_, sent)): (&ConfiguredTrack, &(u8, Option<VideoTrack>))| {
+                sent.is_none_or(|sent| sent == configured.video)
             };
             if !tracks.iter().zip(sent).all(same) {
                 return Err(MultitrackCode::TrackProperties);

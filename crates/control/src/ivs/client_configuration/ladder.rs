@@ -44,6 +44,12 @@ pub struct FrameRate {
 }
 
 impl FrameRate {
+    /// Pictures in 1000 seconds.
+    pub fn millis(self) -> u32 {
+        let millis = u64::from(self.numerator) * 1_000 / u64::from(self.denominator.max(1));
+        u32::try_from(millis).unwrap_or(u32::MAX)
+    }
+
     fn is_above(self, rate: u32) -> bool {
         u64::from(self.numerator) > u64::from(self.denominator) * u64::from(rate)
     }

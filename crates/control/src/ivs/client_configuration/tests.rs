@@ -61,8 +61,15 @@ async fn the_key_that_comes_with_a_configuration_opens_the_channel_for_two_days_
     assert_eq!(opened.channel, channel);
     let Shown::Configured(configured) = opened.shown else { panic!("{:?}", opened.shown) };
     assert_eq!(configured.id, told.id);
-    let sizes = |rung: &Rung| VideoTrack { codec: VideoCodec::H264, width: rung.width, height: rung.height };
-    assert_eq!(configured.tracks, told.tracks.iter().map(sizes).collect::<Vec<_>>());
+    assert_eq!(configured.tracks, told.tracks.iter().map(configured_track).collect::<Vec<_>>());
+    assert_eq!(
+        configured.tracks[0],
+        ConfiguredTrack {
+            video: VideoTrack { codec: VideoCodec::H264, width: 1_280, height: 720 },
+            frame_rate_millis: 30_000,
+            kbps: 2_000,
+        }
+    );
 
     // A server that starts anew on the same store knows it.
     let again = bench_over(store, Quotas::default()).await;

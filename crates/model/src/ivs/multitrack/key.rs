@@ -6,7 +6,7 @@
 //!
 //! `mt1.ID.PAYLOAD.MAC`: the stream key's resource id, then both in URL-safe base64. None of its characters means anything in a URL.
 
-use super::{ClientConfiguration, TRACKS_CONFIGURED_MAX, VideoCodec, VideoTrack};
+use super::{ClientConfiguration, ConfiguredTrack, TRACKS_CONFIGURED_MAX, VideoCodec, VideoTrack};
 use crate::ivs::StreamKey;
 use crate::{Secret, Timestamp};
 use base64::Engine as _;
@@ -22,8 +22,8 @@ const VERSION: &str = "mt1";
 const PURPOSE: &[u8] = b"headwater client configuration 1";
 /// Seconds until which it is good, and the configuration's id.
 const HEAD_BYTES: usize = 8 + 16;
-/// Codec, width and height.
-const TRACK_BYTES: usize = 1 + 2 + 2;
+/// Codec, width, height, frame rate and bit rate.
+const TRACK_BYTES: usize = 1 + 2 + 2 + 2 + 2;
 
 /// A text that may be such a key: whose stream key it names is known, not yet whether that signed it.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct ClientKey<'a> {
 
 impl<'a> ClientKey<'a> {
     /// The key of a configuration, for a stream key's holder. `None` if the configuration has no form in it: no track, too many, or
-    /// one larger than 65,535 pixels.
+    /// a number above 65,535.
     pub fn make(stream_key: &StreamKey, configuration: &ClientConfiguration) -> Option<Secret> {
         let payload = write(configuration)?;
         let mac = sign(stream_key, &payload).finalize().into_bytes();
@@ -88,13 +88,14 @@ fn write(configuration: &ClientConfiguration) -> Option<Vec<u8>> {
     let mut payload = (expires_at.0.div_euclid(1_000)).to_be_bytes().to_vec();
     payload.extend(id.as_bytes());
     for track in tracks {
-        payload.push(match track.codec {
+        let ConfiguredTrack { video, frame_rate_millis, kbps } = *track;
+        payload.push(match video.codec {
             VideoCodec::H264 => 1,
             VideoCodec::H265 => 2,
             VideoCodec::Av1 => 3,
         });
-        for pixels in [track.width, track.height] {
-            payload.extend(u16::try_from(pixels).ok()?.to_be_bytes());
+        for number in [video.width, video.height, frame_rate_millis, kbps] {
+            payload.extend(u16::try_from(number).ok()?.to_be_bytes());
         }
     }
     Some(payload)
@@ -116,8 +117,9 @@ fn read(payload: &[u8]) -> Option<ClientConfiguration> {
             3 => VideoCodec::Av1,
             _ => return None,
         };
-        let pixels = |at: usize| u32::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
-        Some(VideoTrack { codec, width: pixels(1), height: pixels(3) })
+        let number = |at: usize| u32::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
+        let video = VideoTrack { codec, width: number(1), height: number(3) };
+        Some(ConfiguredTrack { video, frame_rate_millis: number(5), kbps: number(7) })
     };
     let tracks = tracks.chunks_exact(TRACK_BYTES).map(track).collect::<Option<Vec<_>>>()?;
     Some(ClientConfiguration { id, expires_at, tracks })

@@ -11,8 +11,16 @@ fn track(width: u32, height: u32) -> VideoTrack {
     VideoTrack { codec: VideoCodec::H264, width, height }
 }
 
+fn configured(video: &VideoTrack) -> ConfiguredTrack {
+    ConfiguredTrack { video: *video, frame_rate_millis: 59_940, kbps: 6_000 }
+}
+
 fn configuration(tracks: &[VideoTrack]) -> ClientConfiguration {
-    ClientConfiguration { id: uuid::Uuid::from_u128(7), expires_at: NOW, tracks: tracks.to_vec() }
+    ClientConfiguration {
+        id: uuid::Uuid::from_u128(7),
+        expires_at: NOW,
+        tracks: tracks.iter().map(configured).collect(),
+    }
 }
 
 fn stream_key() -> StreamKey {
