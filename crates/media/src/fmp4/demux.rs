@@ -15,8 +15,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 pub const BOX_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Tracks of a file: a ladder has at most five renditions with two each.
 pub const TRACKS_MAX: usize = 16;
-/// Samples of a run: a fragment is far shorter than a second.
-pub const RUN_SAMPLES_MAX: usize = 4_096;
+/// Samples of a fragment, all its runs together: it is far shorter than a second.
+pub const FRAGMENT_SAMPLES_MAX: usize = 4_096;
 /// Bytes of a box's size and type.
 const BOX_HEADER: usize = 8;
 
@@ -38,7 +38,7 @@ pub enum Error {
         /// Its type.
         name: [u8; 4],
     },
-    /// A sample outside of the fragment's data.
+    /// A sample outside of the fragment's data, or one too many for it: samples do not share bytes.
     #[error("sample of {bytes} bytes at {at} lies outside of its fragment")]
     SampleRange {
         /// Where, from the data's start.
@@ -46,7 +46,7 @@ pub enum Error {
         /// Its size.
         bytes: u32,
     },
-    /// More than [`TRACKS_MAX`] tracks or [`RUN_SAMPLES_MAX`] samples.
+    /// More than [`TRACKS_MAX`] tracks or [`FRAGMENT_SAMPLES_MAX`] samples.
     #[error("{count} are more than {max}")]
     TooMany {
         /// How many.
@@ -137,6 +137,7 @@ impl Demuxer {
     fn read_fragment(&self, moof: &Bytes, data: &Bytes, items: &mut Vec<Item>) -> Result<(), Error> {
         // Offsets are from the start of `moof`; the data begins after it and the header of `mdat`.
         let before = (moof.len() + BOX_HEADER) as i64;
+        let (mut count, mut bytes_left) = (0, data.len());
         for traf in children(&moof[BOX_HEADER..]).filter_map(|(name, body)| (&name == b"traf").then_some(body)) {
             let mut found: Option<(usize, Defaults)> = None;
             let mut decode = 0i64;
@@ -150,13 +151,20 @@ impl Demuxer {
                     b"tfdt" => decode = read_tfdt(body).ok_or(Error::Malformed { name })?,
                     b"trun" => {
                         let (index, defaults) = found.ok_or(Error::Malformed { name })?;
-                        let run = read_trun(body, defaults)?;
+                        let run = read_trun(body, defaults, FRAGMENT_SAMPLES_MAX - count)?;
+                        count += run.samples.len();
                         if let Some(offset) = run.offset {
                             at = i64::from(offset) - before;
                         }
                         for sample in run.samples {
-                            let unit = self.unit(index, decode, at, sample, data)?;
-                            items.push(Item::Unit(index, unit));
+                            // One without data is no picture and no sound; its duration counts.
+                            if sample.size > 0 {
+                                bytes_left = bytes_left
+                                    .checked_sub(sample.size as usize)
+                                    .ok_or(Error::SampleRange { at, bytes: sample.size })?;
+                                let unit = self.unit(index, decode, at, sample, data)?;
+                                items.push(Item::Unit(index, unit));
+                            }
                             decode = decode.saturating_add(i64::from(sample.duration));
                             at += i64::from(sample.size);
                         }
@@ -228,13 +236,13 @@ fn read_tfdt(body: &[u8]) -> Option<i64> {
     if fields.u32()? >> 24 == 1 { i64::try_from(fields.u64()?).ok() } else { Some(i64::from(fields.u32()?)) }
 }
 
-fn read_trun(body: &[u8], defaults: Defaults) -> Result<Run, Error> {
+fn read_trun(body: &[u8], defaults: Defaults, count_max: usize) -> Result<Run, Error> {
     let malformed = || Error::Malformed { name: *b"trun" };
     let mut fields = Fields(body);
     let flags = fields.u32().ok_or_else(malformed)?;
     let count = fields.u32().ok_or_else(malformed)? as usize;
-    if count > RUN_SAMPLES_MAX {
-        return Err(Error::TooMany { count, max: RUN_SAMPLES_MAX });
+    if count > count_max {
+        return Err(Error::TooMany { count, max: count_max });
     }
     let mut optional =
         |flag: u32| if flags & flag == 0 { Ok(None) } else { fields.u32().map(Some).ok_or_else(malformed) };
@@ -439,7 +447,7 @@ mod tests {
     }
 
     fn payloads() -> impl Strategy<Value = Vec<Vec<u8>>> {
-        prop::collection::vec(prop::collection::vec(any::<u8>(), 0..30), 1..6)
+        prop::collection::vec(prop::collection::vec(any::<u8>(), 1..30), 1..6)
     }
 
     proptest! {
@@ -491,5 +499,33 @@ mod tests {
         let mdat = short.windows(4).rposition(|name| name == b"mdat").unwrap();
         short[mdat - 1] -= 2;
         assert_eq!(Demuxer::new().push(&short).unwrap_err(), Error::SampleRange { at: 9, bytes: 3 });
+    }
+
+    /// A fragment of the first track, with these bodies of `trun`, and one byte of data.
+    fn fragment(runs: &[&[u8]]) -> Vec<u8> {
+        let boxed = |name: &[u8; 4], body: &[u8]| {
+            [&u32::try_from(8 + body.len()).unwrap().to_be_bytes()[..], name, body].concat()
+        };
+        let track = boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]);
+        let runs = runs.iter().map(|run| boxed(b"trun", run)).collect::<Vec<_>>().concat();
+        [boxed(b"moof", &boxed(b"traf", &[track, runs].concat())), boxed(b"mdat", &[9])].concat()
+    }
+
+    #[test]
+    fn samples_take_no_more_than_their_fragment_has() {
+        let [video, audio] = tracks();
+        let read = |runs: &[&[u8]]| {
+            let mut demuxer = Demuxer::new();
+            demuxer.push(&init_segment(Some(&video), Some(&audio))).unwrap();
+            demuxer.push(&fragment(runs))
+        };
+        // Sixteen bytes that claim 4,096 samples of no size, which is no unit; and another one is too many.
+        let empty: &[u8] = &[0, 0, 0, 0, 0, 0, 0x10, 0];
+        assert_eq!(read(&[empty]), Ok(vec![]));
+        assert_eq!(read(&[empty, empty]), Err(Error::TooMany { count: 4_096, max: 0 }));
+        // Two samples of the same byte: each run says where it begins.
+        let offset = fragment(&[&[0; 16], &[0; 16]]).len() as u8 - 1;
+        let sized: &[u8] = &[0, 0, 2, 1, 0, 0, 0, 1, 0, 0, 0, offset, 0, 0, 0, 1];
+        assert_eq!(read(&[sized, sized]), Err(Error::SampleRange { at: 0, bytes: 1 }));
     }
 }
