@@ -1,7 +1,7 @@
 //! What RTMP carries: FLV tag bodies into tracks and access units.
 //!
 //! [`Demuxer`] takes the bodies of RTMP's video and audio messages with their 32-bit timestamps and returns [`Unit`]s in the same
-//! order. It owns no buffers: an access unit is a slice of its message.
+//! order. It owns no buffers: an access unit is a slice of its message, or a copy where its message holds much else.
 //!
 //! | specification | what is read |
 //! |---|---|

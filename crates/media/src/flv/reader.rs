@@ -4,6 +4,9 @@ use super::Error;
 use crate::track::TrackKind;
 use bytes::{Buf, Bytes};
 
+/// Bytes that a unit may keep in memory besides its own, if it is smaller than they are: headers have a dozen.
+const PINNED_BYTES_MAX: usize = 64;
+
 pub(super) struct Reader {
     kind: TrackKind,
     bytes: usize,
@@ -66,12 +69,15 @@ impl Reader {
         self.rest.is_empty()
     }
 
-    /// What is left, unless it is larger than an access unit may be.
+    /// What is left, unless it is larger than an access unit may be. It is a slice of its message, or a copy if it would keep too much else in
+    /// memory: another track's share, or modifiers.
     pub(super) fn rest(self) -> Result<Bytes, Error> {
-        if self.rest.len() > super::ACCESS_UNIT_BYTES_MAX {
+        let length = self.rest.len();
+        if length > super::ACCESS_UNIT_BYTES_MAX {
             return Err(Error::Long { kind: self.kind, bytes: self.bytes });
         }
-        Ok(self.rest)
+        let pinned = self.bytes - length;
+        Ok(if pinned > length.max(PINNED_BYTES_MAX) { Bytes::copy_from_slice(&self.rest) } else { self.rest })
     }
 
     pub(super) fn kind(&self) -> TrackKind {

@@ -134,6 +134,19 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(head, tail)| [head, &tail].concat())
 }
 
+#[test]
+fn a_small_unit_keeps_no_large_message() {
+    let mut demuxer = Demuxer::new();
+    demuxer.video(0, message(&[0x17, 0, 0, 0, 0], AVCC)).unwrap();
+    // Modifiers of 255 bytes, then a picture of five.
+    let modifiers = [&[0x97, 254][..], &[0; 255], &[0x01], b"avc1", &[0, 0, 0]].concat();
+    let body = message(&modifiers, &[0, 0, 0, 1, 9]);
+    let units = demuxer.video(40, body.clone()).unwrap();
+    let [Unit::Access(unit)] = &units[..] else { panic!("{units:?}") };
+    assert_eq!(unit.data, body[body.len() - 5..]);
+    assert_ne!(unit.data.as_ptr(), body[body.len() - 5..].as_ptr());
+}
+
 proptest! {
     #[test]
     fn no_messages_panic(
