@@ -28,6 +28,9 @@ pub const CHUNK_SIZE_INITIAL: u32 = 128;
 /// Chunk size of what we send: any of our replies fits one chunk.
 pub const CHUNK_SIZE_SENT: u32 = 4096;
 
+/// Messages that are taken from an aggregate; servers put in those of a second or less. What comes after them is passed over.
+pub const AGGREGATED_MAX: usize = 1024;
+
 /// Largest body for which memory is taken when its first byte arrives. A longer one grows as its bytes come, so a
 /// header alone pins little.
 pub const BODY_RESERVE_BYTES_MAX: usize = 256 << 10;

@@ -1,5 +1,6 @@
 //! Messages and their kinds. Source: RTMP 1.0, "RTMP Message Formats" and "RTMP Command Messages".
 
+use crate::limits::AGGREGATED_MAX;
 use bytes::Bytes;
 
 /// Which stream within the connection a message belongs to: 0 for the connection itself.
@@ -95,12 +96,13 @@ pub struct Message {
     pub body: Bytes,
 }
 
-/// The messages within an aggregate: FLV tags, each followed by its length. Stops quietly where they are malformed, and
-/// moves their time so that the first has the aggregate's. Source: RTMP 1.0, "Aggregate Message".
-pub(crate) fn aggregated(aggregate: &Message) -> impl Iterator<Item = Message> {
+/// The messages within an aggregate: FLV tags, each followed by its length. Stops quietly where they are malformed and after
+/// [`AGGREGATED_MAX`], and moves their time so that the first has the aggregate's. Each has a copy of its body: one that is kept pins no
+/// other. Source: RTMP 1.0, "Aggregate Message".
+pub(crate) fn aggregated(aggregate: &Message) -> impl Iterator<Item = Message> + '_ {
     const TAG_HEADER: usize = 11;
     const PREVIOUS_LENGTH: usize = 4;
-    let mut rest = aggregate.body.clone();
+    let mut rest = &aggregate.body[..];
     let (base_ms, message_stream) = (aggregate.timestamp_ms, aggregate.message_stream);
     let mut first_ms = None;
     std::iter::from_fn(move || {
@@ -111,11 +113,12 @@ pub(crate) fn aggregated(aggregate: &Message) -> impl Iterator<Item = Message> {
         if rest.len() < TAG_HEADER + length {
             return None;
         }
-        let body = rest.slice(TAG_HEADER..TAG_HEADER + length);
-        rest = rest.slice((TAG_HEADER + length + PREVIOUS_LENGTH).min(rest.len())..);
+        let body = Bytes::copy_from_slice(&rest[TAG_HEADER..TAG_HEADER + length]);
+        rest = &rest[(TAG_HEADER + length + PREVIOUS_LENGTH).min(rest.len())..];
         let offset_ms = tag_ms.wrapping_sub(*first_ms.get_or_insert(tag_ms));
         Some(Message { timestamp_ms: base_ms.wrapping_add(offset_ms), kind, message_stream, body })
     })
+    .take(AGGREGATED_MAX)
 }
 
 #[cfg(test)]
@@ -152,5 +155,16 @@ mod tests {
             parts,
             [(7000, Kind::Video, Bytes::from_static(b"video")), (7020, Kind::Audio, Bytes::from_static(b"a"))]
         );
+    }
+
+    #[test]
+    fn an_aggregate_has_so_many_messages_and_they_pin_nothing() {
+        let tag = [9, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 12];
+        let body = Bytes::from(tag.repeat(AGGREGATED_MAX + 1));
+        let (timestamp_ms, message_stream) = (0, MessageStreamId(1));
+        let aggregate = Message { timestamp_ms, kind: Kind::Aggregate, message_stream, body: body.clone() };
+        assert_eq!(aggregated(&aggregate).count(), AGGREGATED_MAX);
+        let first = aggregated(&aggregate).next().unwrap();
+        assert_ne!(first.body.as_ptr(), body[11..].as_ptr());
     }
 }
