@@ -12,6 +12,10 @@ pub const PATH_CHARS_MAX: usize = 256;
 /// Paths of a transformer (`events` 2015-10-07, TransformerPaths).
 pub const PATHS_MAX: usize = 100;
 
+/// Bytes that a template is filled to: four times the largest event. What would go beyond is left out, as if its path found nothing: a template of
+/// 8,192 characters could name a large event three thousand times.
+pub const RENDERED_BYTES_MAX: usize = 1024 * 1024;
+
 /// Why an input cannot be made of any event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -133,16 +137,27 @@ fn fill(paths: &BTreeMap<String, String>, template: &str, rule: &Rule, event: &E
     }
     values.insert(EVENT_WITHOUT_DETAIL, envelope);
 
+    let mut written: BTreeMap<(&str, Place), String> = BTreeMap::new();
     let mut text = String::with_capacity(template.len());
     for piece in pieces(template) {
-        match piece {
-            Piece::Text(piece) => text.push_str(piece),
-            Piece::Placeholder { name, place } => match (values.get(name), place) {
-                (Some(value), Place::Value) => text.push_str(&value.to_string()),
-                (None, Place::Value) => text.push_str("null"),
-                (Some(value), Place::InString | Place::Key) => text.push_str(&string_content(value)),
-                (None, Place::InString | Place::Key) => {}
-            },
+        let (name, place) = match piece {
+            Piece::Text(piece) => {
+                text.push_str(piece);
+                continue;
+            }
+            Piece::Placeholder { name, place } => (name, place),
+        };
+        let value = match values.get(name) {
+            Some(value) => {
+                let write = || if place == Place::Value { value.to_string() } else { string_content(value) };
+                Some(written.entry((name, place)).or_insert_with(write).as_str())
+            }
+            None => None,
+        };
+        match value.filter(|value| text.len() + value.len() <= RENDERED_BYTES_MAX) {
+            Some(value) => text.push_str(value),
+            None if place == Place::Value => text.push_str("null"),
+            None => {}
         }
     }
     match serde_json::from_str(&text) {
@@ -161,7 +176,7 @@ fn string_content(value: &Value) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Value,
     InString,
@@ -248,6 +263,23 @@ mod tests {
             resources: vec!["arn:channel".into()],
             detail: json!({"event_name": "Stream Start", "n": 5, "quote": "say \"hi\"", "o": {"k": "v"}}),
         }
+    }
+
+    #[test]
+    fn a_template_is_filled_so_far_and_no_further() {
+        let detail = json!({"long": "x".repeat(200_000), "short": "s"});
+        let event = Event { detail, ..event() };
+        let render = |template: &str| {
+            let paths = [("l", "$.detail.long"), ("s", "$.detail.short")];
+            let paths = paths.map(|(name, path)| (name.to_owned(), path.to_owned())).into();
+            let input = TargetInput::Transformer { paths, template: template.into() };
+            check(&input).unwrap();
+            super::render(&input, &rule(), &event, event.envelope(&Realm::default()))
+        };
+        let list = render(&format!("[{}<s>]", "<l>,".repeat(2_000)));
+        let texts: Vec<usize> = list.as_array().unwrap().iter().filter_map(Value::as_str).map(str::len).collect();
+        assert_eq!(texts, [200_000, 200_000, 200_000, 200_000, 200_000, 1]);
+        assert_eq!(render(&format!("\"{}<s>\"", "<l>".repeat(2_000))).as_str().map(str::len), Some(1_000_001));
     }
 
     fn rendered(input: TargetInput) -> Value {
