@@ -55,7 +55,7 @@ pub(crate) fn check(template: &Template, registry: &Registry, scope: &Scope<'_>,
             let Some(provider) = registry.find(&resource.resource_type.name) else {
                 let name = resource.resource_type.name.clone();
                 let types = registry.types();
-                let known = nearest(&name, types.iter().map(String::as_str));
+                let known = problems.nearest(&name, types.iter().map(String::as_str));
                 let fault = Fault::Unknown { what: "resource type", name, known };
                 problems.add(resource.resource_type.at, fault);
                 return;
@@ -200,7 +200,7 @@ fn attributes<'a>(
                 continue;
             }
             let known = match &schema.attributes {
-                crate::schema::Attributes::Known(names) => nearest(&attribute, names.iter().copied()),
+                crate::schema::Attributes::Known(names) => problems.nearest(&attribute, names.iter().copied()),
                 crate::schema::Attributes::Any => Vec::new(),
             };
             let name = format!("{resource}.{attribute}");
@@ -226,7 +226,7 @@ fn properties(schema: &Schema, resource: &ResourceDefinition, scope: &Scope<'_>,
                 fits(&Kind::Json, value, scope, &key.name, problems);
             }
             None => {
-                let known = nearest(&key.name, schema.properties.iter().map(|property| property.name));
+                let known = problems.nearest(&key.name, schema.properties.iter().map(|property| property.name));
                 problems.add(key.at, Fault::Unknown { what: "property", name: key.name.clone(), known });
             }
         }
@@ -282,7 +282,7 @@ fn fits(kind: &Kind, value: &Expr, scope: &Scope<'_>, path: &str, problems: &mut
                         }
                     }
                     None => {
-                        let known = nearest(&key.name, expected.iter().map(|property| property.name));
+                        let known = problems.nearest(&key.name, expected.iter().map(|property| property.name));
                         report(problems, key.at, Fault::Unknown { what: "property", name: key.name.clone(), known });
                     }
                 }

@@ -1,15 +1,16 @@
 //! Values of parameters and their constraints.
 
 use crate::state::Argument;
-use crate::template::limits::PARAMETER_BYTES_MAX;
-use crate::template::problem::{Problems, nearest};
+use crate::template::limits::{PARAMETER_BYTES_MAX, PATTERN_BYTES_MAX};
+use crate::template::problem::Problems;
 use crate::template::{Fault, Parameter, ParameterType, Template};
 use headwater_model::Secret;
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A parameter's pattern is compiled into at most this many bytes.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
+const COMPILED_BYTES_MAX: usize = 1 << 20;
 
 /// Gives each parameter a value: the given one, or its default. `stored` are the values in Parameter Store. Mistakes are
 /// added to `problems`.
@@ -21,7 +22,7 @@ pub(crate) fn bind(
 ) -> BTreeMap<String, Argument> {
     for name in given.keys() {
         if template.parameter(name).is_none() {
-            let known = nearest(name, template.parameters.iter().map(|parameter| parameter.key.name.as_str()));
+            let known = problems.nearest(name, template.parameters.iter().map(|parameter| parameter.key.name.as_str()));
             problems.add_outside(Fault::Unknown { what: "parameter", name: name.clone(), known });
         }
     }
@@ -34,7 +35,7 @@ pub(crate) fn bind(
                 problems.add(parameter.key.at, Fault::Missing { what: "parameter", name: name.clone(), expected });
             }
             Some(value) if parameter.parameter_type.is_stored() && !stored.contains_key(value) => {
-                let known = nearest(value, stored.keys().map(String::as_str));
+                let known = problems.nearest(value, stored.keys().map(String::as_str));
                 let fault = Fault::Unknown { what: "parameter in Parameter Store", name: value.clone(), known };
                 problems.add(parameter.key.at, fault);
             }
@@ -63,6 +64,7 @@ fn allowed(parameter: &Parameter, value: &str) -> Result<(), Fault> {
         true => value.split(',').map(str::trim).collect(),
         false => vec![value],
     };
+    let pattern = parameter.allowed_pattern.as_deref().map(compiled).transpose()?;
     for item in &items {
         if let Some(allowed) = &parameter.allowed_values
             && !allowed.iter().any(|other| other == item)
@@ -78,17 +80,10 @@ fn allowed(parameter: &Parameter, value: &str) -> Result<(), Fault> {
                 return Err(refused(format!("must be at most {}", parameter.value_max.unwrap_or_default())));
             }
         }
-        if let Some(pattern) = &parameter.allowed_pattern {
-            let whole = format!("^(?:{pattern})$");
-            let regex = regex::RegexBuilder::new(&whole).size_limit(PATTERN_BYTES_MAX).build().map_err(|_| {
-                Fault::Expected {
-                    expected: "a regular expression for AllowedPattern".into(),
-                    found: format!("{pattern:?}"),
-                }
-            })?;
-            if !regex.is_match(item) {
-                return Err(refused(format!("must match the pattern {pattern}")));
-            }
+        if let Some((regex, pattern)) = &pattern
+            && !regex.is_match(item)
+        {
+            return Err(refused(format!("must match the pattern {pattern}")));
         }
     }
     let length = value.chars().count() as u64;
@@ -99,6 +94,20 @@ fn allowed(parameter: &Parameter, value: &str) -> Result<(), Fault> {
         return Err(refused(format!("must have at most {max} characters")));
     }
     Ok(())
+}
+
+/// A pattern that the whole value must match.
+fn compiled(pattern: &str) -> Result<(Regex, &str), Fault> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        let (limit, actual) = (PATTERN_BYTES_MAX, pattern.len());
+        return Err(Fault::Limit { what: "bytes of AllowedPattern", limit, actual });
+    }
+    let whole = format!("^(?:{pattern})$");
+    let regex = RegexBuilder::new(&whole).size_limit(COMPILED_BYTES_MAX).build().map_err(|_| Fault::Expected {
+        expected: "a regular expression for AllowedPattern".into(),
+        found: format!("{pattern:?}"),
+    })?;
+    Ok((regex, pattern))
 }
 
 /// Whether secrets come out as themselves.

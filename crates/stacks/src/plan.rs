@@ -3,7 +3,7 @@
 use crate::check::{Resolved, resolve};
 use crate::graph::Graph;
 use crate::provider::Registry;
-use crate::resolve::{Lookup, Resources, Scope, Surroundings};
+use crate::resolve::{Lookup, Resources, Scope, Surroundings, Work};
 use crate::schema::{Change, Extra, Schema};
 use crate::state::{Generation, Resource};
 use crate::template::{Problem, Template};
@@ -168,6 +168,7 @@ impl Plan {
         let order = basis.graph.order().unwrap_or_default();
         let mut foreseen = Foreseen { existing, later: BTreeSet::new(), active: order.iter().cloned().collect() };
         let mut plan = Plan::default();
+        let work = &Work::default();
         for logical_id in &order {
             let Some(definition) = basis.template.resource(logical_id) else { continue };
             let Some(provider) = registry.find(&definition.resource_type.name) else { continue };
@@ -180,6 +181,7 @@ impl Plan {
                     conditions: basis.conditions,
                     exports: basis.exports,
                     resources: &foreseen,
+                    work,
                 };
                 resolve(schema, definition, &scope)
             };

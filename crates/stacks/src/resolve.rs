@@ -1,10 +1,12 @@
 //! Values of intrinsic functions, as far as they are known.
 
 use crate::graph::Graph;
+use crate::template::limits::{STEP_BYTES, WORK_BYTES_MAX};
 use crate::template::tree::number;
 use crate::template::{Condition, Expr, Fault, Form, Piece, Position, Template};
 use headwater_model::Realm;
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// Names that every template may `Ref`.
@@ -80,6 +82,36 @@ pub struct Scope<'a> {
     pub exports: &'a BTreeMap<String, String>,
     /// Resources.
     pub resources: &'a dyn Resources,
+    /// What has been done of [`WORK_BYTES_MAX`].
+    pub work: &'a Work,
+}
+
+/// What working values out has made so far, in bytes.
+#[derive(Debug, Default)]
+pub struct Work(Cell<usize>);
+
+impl Work {
+    /// Counts before something is made.
+    fn spend(&self, at: Position, bytes: usize) -> Result<(), Mistake> {
+        let actual = self.0.get().saturating_add(bytes);
+        self.0.set(actual);
+        if actual > WORK_BYTES_MAX {
+            let what = "bytes that the template's functions make";
+            return Err((at, Fault::Limit { what, limit: WORK_BYTES_MAX, actual }));
+        }
+        Ok(())
+    }
+}
+
+/// About what a value takes.
+fn weight(value: &Value) -> usize {
+    STEP_BYTES
+        + match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(weight).sum(),
+            Value::Object(members) => members.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+        }
 }
 
 /// A mistake that shows only with values.
@@ -113,10 +145,11 @@ pub fn conditions(
     }
     // Each is decided once, after those that it names. A cycle is told elsewhere; nothing is decided then.
     let mut decided = BTreeMap::new();
+    let work = &Work::default();
     for name in graph.order().unwrap_or_default() {
         let Some((_, condition)) = template.conditions.iter().find(|(key, _)| key.name == name) else { continue };
         let resources = &NoResources;
-        let scope = Scope { template, surroundings, arguments, conditions: &decided, exports, resources };
+        let scope = Scope { template, surroundings, arguments, conditions: &decided, exports, resources, work };
         let holds = decide(condition, &scope)?;
         decided.insert(name, holds);
     }
@@ -204,13 +237,17 @@ impl Scope<'_> {
     /// The place and the mistake, if it cannot be worked out with these values.
     pub fn evaluate(&self, expr: &Expr) -> Result<Outcome, Mistake> {
         let at = expr.at;
+        self.work.spend(at, STEP_BYTES)?;
         let fail = |function, detail: String| Err((at, Fault::Function { function, detail }));
         Ok(match &expr.form {
             Form::Broken => Outcome::Unknown,
             Form::Null => Outcome::Value(Value::Null),
             Form::Flag(flag) => Outcome::Value(Value::Bool(*flag)),
             Form::Number(text) => Outcome::Value(number(text)),
-            Form::Text(text) => Outcome::Value(Value::String(text.clone())),
+            Form::Text(text) => {
+                self.work.spend(at, text.len())?;
+                Outcome::Value(Value::String(text.clone()))
+            }
             Form::List(items) => match self.all(items)? {
                 Some(items) => Outcome::Value(Value::Array(items)),
                 None => Outcome::Unknown,
@@ -232,9 +269,7 @@ impl Scope<'_> {
             Form::Ref(name) => self.reference(at, name)?,
             // A name that nothing has is told elsewhere.
             Form::GetAtt { resource, .. } if self.template.resource(resource).is_none() => Outcome::Unknown,
-            Form::GetAtt { resource, attribute } => {
-                found(at, resource, Some(attribute), self.resources.attribute(resource, attribute))?
-            }
+            Form::GetAtt { resource, attribute } => self.attribute(at, resource, attribute)?,
             Form::Join { delimiter, items } => match self.evaluate(items)? {
                 Outcome::Value(Value::Array(items)) => {
                     let mut texts = Vec::with_capacity(items.len());
@@ -244,6 +279,8 @@ impl Scope<'_> {
                             None => return fail("Fn::Join", format!("item {} is not text", texts.len())),
                         }
                     }
+                    let joined = texts.iter().map(String::len).sum::<usize>();
+                    self.work.spend(at, joined.saturating_add(delimiter.len().saturating_mul(texts.len())))?;
                     Outcome::Value(Value::String(texts.join(delimiter)))
                 }
                 Outcome::Unknown => Outcome::Unknown,
@@ -278,6 +315,8 @@ impl Scope<'_> {
             }
             Form::Split { delimiter, text } => match self.text(text)? {
                 Some(Ok(text)) => {
+                    let parts = text.matches(delimiter.as_str()).count() + 1;
+                    self.work.spend(at, text.len() + STEP_BYTES * parts)?;
                     Outcome::Value(text.split(delimiter.as_str()).map(|part| Value::String(part.into())).collect())
                 }
                 Some(Err(())) => return fail("Fn::Split", "the second argument is not text".into()),
@@ -291,13 +330,20 @@ impl Scope<'_> {
                 };
                 let entry = self.template.mappings.get(&map).and_then(|keys| keys.get(&first)?.get(&second));
                 match entry {
-                    Some(node) => Outcome::Value(node.to_json()),
+                    Some(node) => {
+                        let value = node.to_json();
+                        self.work.spend(at, weight(&value))?;
+                        Outcome::Value(value)
+                    }
                     None => return fail("Fn::FindInMap", format!("no value for {first:?}, {second:?} in {map:?}")),
                 }
             }
             Form::If { condition, then, otherwise } => self.evaluate(self.branch(condition, then, otherwise))?,
             Form::Base64(inner) => match self.text(inner)? {
-                Some(Ok(text)) => Outcome::Value(Value::String(base64(text.as_bytes()))),
+                Some(Ok(text)) => {
+                    self.work.spend(at, text.len() / 3 * 4)?;
+                    Outcome::Value(Value::String(base64(text.as_bytes())))
+                }
                 Some(Err(())) => return fail("Fn::Base64", "the argument is not text".into()),
                 None => Outcome::Unknown,
             },
@@ -308,14 +354,19 @@ impl Scope<'_> {
             },
             Form::ToJsonString(inner) => match self.evaluate(inner)? {
                 Outcome::Value(value @ (Value::Array(_) | Value::Object(_))) => {
-                    Outcome::Value(Value::String(value.to_string()))
+                    let text = value.to_string();
+                    self.work.spend(at, text.len())?;
+                    Outcome::Value(Value::String(text))
                 }
                 Outcome::Unknown => Outcome::Unknown,
                 _ => return fail("Fn::ToJsonString", "the argument is not an object or a list".into()),
             },
             Form::ImportValue(inner) => match self.text(inner)? {
                 Some(Ok(name)) => match self.exports.get(&name) {
-                    Some(value) => Outcome::Value(Value::String(value.clone())),
+                    Some(value) => {
+                        self.work.spend(at, value.len())?;
+                        Outcome::Value(Value::String(value.clone()))
+                    }
                     None => return Err((at, Fault::NoExport(name))),
                 },
                 Some(Err(())) => return fail("Fn::ImportValue", "the argument is not text".into()),
@@ -367,12 +418,37 @@ impl Scope<'_> {
                 Outcome::Value(arns.collect())
             }
             _ => match self.arguments.get(name) {
-                Some(value) => Outcome::Value(value.clone()),
+                Some(value) => {
+                    self.work.spend(at, weight(value))?;
+                    Outcome::Value(value.clone())
+                }
                 // A refused value, or a name that nothing has: that is told elsewhere.
                 None if self.template.resource(name).is_none() => Outcome::Unknown,
-                None => found(at, name, None, self.resources.reference(name))?,
+                None => self.found(at, name, None, self.resources.reference(name))?,
             },
         })
+    }
+
+    fn attribute(&self, at: Position, resource: &str, attribute: &str) -> Result<Outcome, Mistake> {
+        self.found(at, resource, Some(attribute), self.resources.attribute(resource, attribute))
+    }
+
+    fn found(&self, at: Position, resource: &str, attribute: Option<&str>, lookup: Lookup) -> Result<Outcome, Mistake> {
+        match (lookup, attribute) {
+            (Lookup::Known(value), _) => {
+                self.work.spend(at, weight(&value))?;
+                Ok(Outcome::Value(value))
+            }
+            (Lookup::Later, _) => Ok(Outcome::Unknown),
+            (Lookup::NoAttribute, Some(attribute)) => {
+                let name = format!("{resource}.{attribute}");
+                Err((at, Fault::Unknown { what: "attribute", name, known: Vec::new() }))
+            }
+            _ => {
+                let expected = "a resource that is made: its condition does not hold".to_owned();
+                Err((at, Fault::Expected { expected, found: format!("{resource:?}") }))
+            }
+        }
     }
 
     fn substitute(
@@ -383,25 +459,25 @@ impl Scope<'_> {
     ) -> Result<Outcome, Mistake> {
         let mut text = String::new();
         let mut unknown = false;
+        let own: BTreeMap<&str, &Expr> = variables.iter().map(|(key, value)| (key.name.as_str(), value)).collect();
         for piece in pieces {
+            self.work.spend(at, STEP_BYTES)?;
             let (name, outcome) = match piece {
                 Piece::Literal(literal) => {
+                    self.work.spend(at, literal.len())?;
                     text.push_str(literal);
                     continue;
                 }
-                Piece::Ref(name) => match variables.iter().find(|(key, _)| key.name == *name) {
-                    Some((_, value)) => (name.clone(), self.evaluate(value)?),
+                Piece::Ref(name) => match own.get(name.as_str()) {
+                    Some(value) => (name.clone(), self.evaluate(value)?),
                     None => (name.clone(), self.reference(at, name)?),
                 },
                 Piece::GetAtt { resource, attribute } => {
                     let name = format!("{resource}.{attribute}");
-                    match variables.iter().find(|(key, _)| key.name == name) {
-                        Some((_, value)) => (name, self.evaluate(value)?),
+                    match own.get(name.as_str()) {
+                        Some(value) => (name, self.evaluate(value)?),
                         None if self.template.resource(resource).is_none() => (name, Outcome::Unknown),
-                        None => {
-                            let lookup = self.resources.attribute(resource, attribute);
-                            (name, found(at, resource, Some(attribute), lookup)?)
-                        }
+                        None => (name, self.attribute(at, resource, attribute)?),
                     }
                 }
             };
@@ -418,21 +494,6 @@ impl Scope<'_> {
             }
         }
         Ok(if unknown { Outcome::Unknown } else { Outcome::Value(Value::String(text)) })
-    }
-}
-
-fn found(at: Position, resource: &str, attribute: Option<&str>, lookup: Lookup) -> Result<Outcome, Mistake> {
-    match (lookup, attribute) {
-        (Lookup::Known(value), _) => Ok(Outcome::Value(value)),
-        (Lookup::Later, _) => Ok(Outcome::Unknown),
-        (Lookup::NoAttribute, Some(attribute)) => {
-            let name = format!("{resource}.{attribute}");
-            Err((at, Fault::Unknown { what: "attribute", name, known: Vec::new() }))
-        }
-        _ => {
-            let expected = "a resource that is made: its condition does not hold".to_owned();
-            Err((at, Fault::Expected { expected, found: format!("{resource:?}") }))
-        }
     }
 }
 

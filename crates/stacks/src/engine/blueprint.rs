@@ -4,7 +4,9 @@ use crate::check::{Checked, Planned, active, check, resolve, shown};
 use crate::parameters::{Show, bind, values};
 use crate::plan::{Action, Basis, Plan, attribute, kept_name, reference};
 use crate::provider::Registry;
-use crate::resolve::{Lookup, NoResources, Outcome, Resources, Scope, Surroundings, broken_rules, conditions, scalar};
+use crate::resolve::{
+    Lookup, NoResources, Outcome, Resources, Scope, Surroundings, Work, broken_rules, conditions, scalar,
+};
 use crate::schema::Acknowledge;
 use crate::state::{Argument, Output, Resource, Stack};
 use crate::template::problem::Problems;
@@ -69,6 +71,7 @@ impl Blueprint {
             }
         };
         let checked = {
+            let work = &Work::default();
             let scope = |resources| Scope {
                 template: &template,
                 surroundings: &surroundings,
@@ -76,6 +79,7 @@ impl Blueprint {
                 conditions: &conditions,
                 exports: &exports,
                 resources,
+                work,
             };
             match broken_rules(&scope(&NoResources)) {
                 Ok(broken) => broken.into_iter().for_each(|(at, fault)| problems.add(at, fault)),
@@ -101,6 +105,7 @@ impl Blueprint {
             conditions: &self.conditions,
             exports: &self.exports,
             resources: &NoResources,
+            work: &Work::default(),
         };
         let standing = Standing { resources, active: active(&self.template, &planned) };
         ask(&Scope { resources: &standing, ..planned })

@@ -1,7 +1,8 @@
 //! Values with intrinsic functions in them.
 
-use super::problem::{Fault, Position, Problems, nearest};
+use super::problem::{Fault, Position, Problems};
 use super::tree::{Data, Key, Node};
+use std::collections::BTreeSet;
 
 /// A value that may have to be worked out, and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,13 +195,14 @@ impl Expr {
                 found.push((expr.at, Reference::Attribute { resource: resource.clone(), attribute: attribute.clone() }))
             }
             Form::Sub { pieces, variables } => {
+                let own: BTreeSet<&str> = variables.iter().map(|(key, _)| key.name.as_str()).collect();
                 for piece in pieces {
                     match piece {
-                        Piece::Ref(name) if variables.iter().all(|(key, _)| key.name != *name) => {
+                        Piece::Ref(name) if !own.contains(name.as_str()) => {
                             found.push((expr.at, Reference::Name(name.clone())));
                         }
                         Piece::GetAtt { resource, attribute }
-                            if variables.iter().all(|(key, _)| key.name != format!("{resource}.{attribute}")) =>
+                            if !own.contains(format!("{resource}.{attribute}").as_str()) =>
                         {
                             found.push((
                                 expr.at,
@@ -302,7 +304,7 @@ fn function(key: &Key, argument: &Node, problems: &mut Problems) -> Form {
             Err((key.at, Fault::Unsupported(name.to_owned())))
         }
         name => {
-            let known = nearest(name, FUNCTIONS);
+            let known = problems.nearest(name, FUNCTIONS);
             Err((key.at, Fault::Unknown { what: "function", name: name.to_owned(), known }))
         }
     };

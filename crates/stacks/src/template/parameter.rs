@@ -1,7 +1,7 @@
 //! Parameters: what a template lets its caller say.
 
 use super::limits::PARAMETER_BYTES_MAX;
-use super::problem::{Fault, Problems, nearest};
+use super::problem::{Fault, Problems};
 use super::tree::{Data, Key, Node};
 
 /// What a parameter takes.
@@ -107,7 +107,7 @@ pub(crate) fn parse(key: &Key, node: &Node, problems: &mut Problems) -> Option<P
     };
     for (member, _) in members {
         if !MEMBERS.contains(&member.name.as_str()) {
-            let known = nearest(&member.name, MEMBERS);
+            let known = problems.nearest(&member.name, MEMBERS);
             problems.add(member.at, Fault::Unknown { what: "member", name: member.name.clone(), known });
         }
     }

@@ -1,5 +1,6 @@
 //! What is wrong with a template, and where.
 
+use super::tree::shown;
 use std::fmt;
 
 /// A place in a template's text.
@@ -207,15 +208,28 @@ impl Problems {
     }
 
     fn push(&mut self, at: Option<Position>, fault: Fault) {
+        if self.is_full() {
+            return;
+        }
         let problem = Problem { at, path: self.path.clone(), fault };
-        if self.found.len() < PROBLEMS_MAX && !self.found.contains(&problem) {
+        if !self.found.contains(&problem) {
             self.found.push(problem);
         }
     }
 
+    /// Whether no more mistakes are told, so that nothing needs to be found out about them.
+    fn is_full(&self) -> bool {
+        self.found.len() >= PROBLEMS_MAX
+    }
+
+    /// Names that look like the one that was written, for the next mistake; see [`nearest`].
+    pub(crate) fn nearest<'a>(&self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        if self.is_full() { Vec::new() } else { nearest(name, known) }
+    }
+
     /// Runs a function one step further in.
     pub(crate) fn within<T>(&mut self, what: &str, name: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(format!("{what} {name:?}"));
+        self.path.push(format!("{what} {}", shown(name)));
         let result = inner(self);
         self.path.pop();
         result
@@ -233,6 +247,9 @@ impl Problems {
     }
 }
 
+/// Characters of names that are compared. Longer ones are not guessed, and a template may have 500 of them.
+const COMPARED_MAX: usize = 64;
+
 /// Names that look like the one that was written, nearest first; all if there are few.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     /// More names than these do not help in a message.
@@ -247,10 +264,10 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     ranked.into_iter().map(|(_, candidate)| candidate.to_owned()).collect()
 }
 
-/// Edits from one text to the other, ignoring case. Names are at most 255 characters, so the square is small.
+/// Edits from one text to the other, ignoring case, as far as they are compared: so the square is small.
 fn distance(from: &str, to: &str) -> usize {
-    let from: Vec<char> = from.chars().take(255).flat_map(char::to_lowercase).collect();
-    let to: Vec<char> = to.chars().take(255).flat_map(char::to_lowercase).collect();
+    let from: Vec<char> = from.chars().take(COMPARED_MAX).flat_map(char::to_lowercase).collect();
+    let to: Vec<char> = to.chars().take(COMPARED_MAX).flat_map(char::to_lowercase).collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.iter().enumerate() {
         let mut diagonal = row[0];

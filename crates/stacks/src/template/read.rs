@@ -1,11 +1,11 @@
 //! From text to a tree of located values: YAML, and JSON as a part of it.
 
-use super::limits::{DEPTH_MAX, NODES_MAX, TEMPLATE_BYTES_MAX};
-use super::problem::{Fault, Position, Problem, Problems, TemplateError, nearest};
+use super::limits::{DEPTH_MAX, EXPANDED_BYTES_MAX, NODES_MAX, TEMPLATE_BYTES_MAX};
+use super::problem::{Fault, Position, Problem, Problems, TemplateError};
 use super::tree::{Data, Key, Node};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// YAML's short forms and what they stand for.
 const SHORT_FORMS: [(&str, &str); 21] = [
@@ -112,23 +112,40 @@ enum Open {
         anchor: usize,
         function: Option<&'static str>,
         items: Vec<Node>,
-        nodes: usize,
+        size: Size,
     },
     Map {
         at: Position,
         anchor: usize,
         function: Option<&'static str>,
         members: Vec<(Key, Node)>,
+        names: HashSet<String>,
         key: Option<Key>,
-        nodes: usize,
+        size: Size,
     },
+}
+
+/// What a value takes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    nodes: usize,
+    text_bytes: usize,
+}
+
+impl Size {
+    const CONTAINER: Size = Size { nodes: 1, text_bytes: 0 };
+
+    fn add(&mut self, other: Size) {
+        self.nodes += other.nodes;
+        self.text_bytes += other.text_bytes;
+    }
 }
 
 #[derive(Default)]
 struct Reader {
     open: Vec<Open>,
-    anchors: BTreeMap<usize, (Node, usize)>,
-    nodes: usize,
+    anchors: BTreeMap<usize, (Node, Size)>,
+    size: Size,
     root: Option<Node>,
     done: bool,
     problems: Problems,
@@ -138,35 +155,37 @@ impl Reader {
     fn event(&mut self, event: Event<'_>, at: Position) -> Result<(), TemplateError> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.count(1, at)?;
+                let size = Size { nodes: 1, text_bytes: text.len() };
+                self.count(size, at)?;
                 let node = self.scalar(text.into_owned(), style, tag, at);
-                self.value(node, 1, anchor)?;
+                self.value(node, size, anchor)?;
             }
             Event::SequenceStart(anchor, tag) => {
                 let function = self.function(tag.as_deref(), at);
-                self.begin(Open::List { at, anchor, function, items: Vec::new(), nodes: 1 }, at)?;
+                self.begin(Open::List { at, anchor, function, items: Vec::new(), size: Size::CONTAINER }, at)?;
             }
             Event::MappingStart(anchor, tag) => {
                 let function = self.function(tag.as_deref(), at);
-                self.begin(Open::Map { at, anchor, function, members: Vec::new(), key: None, nodes: 1 }, at)?;
+                let (members, names, size) = (Vec::new(), HashSet::new(), Size::CONTAINER);
+                self.begin(Open::Map { at, anchor, function, members, names, key: None, size }, at)?;
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::List { at, anchor, function, items, nodes }) => {
-                    self.value(wrapped(function, Node { at, data: Data::List(items) }), nodes, anchor)?;
+                Some(Open::List { at, anchor, function, items, size }) => {
+                    self.value(wrapped(function, Node { at, data: Data::List(items) }), size, anchor)?;
                 }
-                Some(Open::Map { at, anchor, function, members, nodes, .. }) => {
-                    self.value(wrapped(function, Node { at, data: Data::Map(members) }), nodes, anchor)?;
+                Some(Open::Map { at, anchor, function, members, size, .. }) => {
+                    self.value(wrapped(function, Node { at, data: Data::Map(members) }), size, anchor)?;
                 }
                 None => {}
             },
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
-                Some((_, nodes)) => {
-                    let nodes = *nodes;
+                Some((_, size)) => {
+                    let size = *size;
                     // Before the copy is made, or a bomb would go off here.
-                    self.count(nodes, at)?;
+                    self.count(size, at)?;
                     if let Some((node, _)) = self.anchors.get(&anchor) {
                         let node = node.clone();
-                        self.value(node, nodes, 0)?;
+                        self.value(node, size, 0)?;
                     }
                 }
                 // An alias inside its own anchor has no end.
@@ -181,17 +200,21 @@ impl Reader {
         Ok(())
     }
 
-    fn count(&mut self, nodes: usize, at: Position) -> Result<(), TemplateError> {
-        self.nodes += nodes;
-        if self.nodes > NODES_MAX {
-            let fault = Fault::Limit { what: "values of the template", limit: NODES_MAX, actual: self.nodes };
-            return Err(alone(at, fault));
+    fn count(&mut self, size: Size, at: Position) -> Result<(), TemplateError> {
+        self.size.add(size);
+        let Size { nodes, text_bytes } = self.size;
+        let bounds = [
+            ("values of the template", NODES_MAX, nodes),
+            ("bytes of the template's texts with its aliases", EXPANDED_BYTES_MAX, text_bytes),
+        ];
+        match bounds.into_iter().find(|(_, limit, actual)| actual > limit) {
+            Some((what, limit, actual)) => Err(alone(at, Fault::Limit { what, limit, actual })),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn begin(&mut self, container: Open, at: Position) -> Result<(), TemplateError> {
-        self.count(1, at)?;
+        self.count(Size::CONTAINER, at)?;
         if self.open.len() >= DEPTH_MAX {
             let fault = Fault::Limit { what: "depth of the template", limit: DEPTH_MAX, actual: self.open.len() + 1 };
             return Err(alone(at, fault));
@@ -205,22 +228,24 @@ impl Reader {
     }
 
     /// A complete value goes to the innermost open container.
-    fn value(&mut self, node: Node, count: usize, anchor: usize) -> Result<(), TemplateError> {
+    fn value(&mut self, node: Node, count: Size, anchor: usize) -> Result<(), TemplateError> {
         if anchor > 0 {
+            // A copy too: anchors within anchors would keep each value as often as it is deep.
+            self.count(count, node.at)?;
             self.anchors.insert(anchor, (node.clone(), count));
         }
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open::List { items, nodes, .. }) => {
+            Some(Open::List { items, size, .. }) => {
                 items.push(node);
-                *nodes += count;
+                size.add(count);
             }
-            Some(Open::Map { members, key, nodes, .. }) => {
-                *nodes += count;
+            Some(Open::Map { members, names, key, size, .. }) => {
+                size.add(count);
                 match key.take() {
                     None => match node.scalar() {
                         Some(name) => {
-                            if members.iter().any(|(earlier, _)| earlier.name == name) {
+                            if !names.insert(name.clone()) {
                                 self.problems.add(node.at, Fault::Duplicate { name: name.clone() });
                             }
                             *key = Some(Key { at: node.at, name });
@@ -258,7 +283,7 @@ impl Reader {
         }
         let found = SHORT_FORMS.iter().find(|(short, _)| *short == tag.suffix).map(|(_, long)| *long);
         if found.is_none() {
-            let known = nearest(&tag.suffix, SHORT_FORMS.iter().map(|(short, _)| *short));
+            let known = self.problems.nearest(&tag.suffix, SHORT_FORMS.iter().map(|(short, _)| *short));
             self.problems.add(at, Fault::Unknown { what: "short form", name: format!("!{}", tag.suffix), known });
         }
         found

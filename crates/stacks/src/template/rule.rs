@@ -1,7 +1,7 @@
 //! Rules: what the values of parameters must be together.
 
 use super::condition::{self, Condition, Place};
-use super::problem::{Fault, Position, Problems, nearest};
+use super::problem::{Fault, Position, Problems};
 use super::tree::{Data, Key, Node};
 
 /// A rule.
@@ -73,7 +73,7 @@ fn check_members(node: &Node, known: &[&'static str], expected: &str, problems: 
     };
     for (member, _) in members {
         if !known.contains(&member.name.as_str()) {
-            let known = nearest(&member.name, known.iter().copied());
+            let known = problems.nearest(&member.name, known.iter().copied());
             problems.add(member.at, Fault::Unknown { what: "member", name: member.name.clone(), known });
         }
     }

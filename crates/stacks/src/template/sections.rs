@@ -6,7 +6,7 @@ use super::limits::{
     DESCRIPTION_BYTES_MAX, MAPPING_ATTRIBUTES_MAX, MAPPINGS_MAX, NAME_LENGTH_MAX, OUTPUTS_MAX, PARAMETERS_MAX,
     RESOURCES_MAX, RULES_MAX,
 };
-use super::problem::{Fault, Problems, nearest};
+use super::problem::{Fault, Problems};
 use super::tree::{Data, Key, Node};
 use super::{OutputDefinition, ResourceDefinition, Template, parameter, rule};
 use crate::resolve::PSEUDO_PARAMETERS;
@@ -131,7 +131,7 @@ fn section(key: &Key, node: &Node, read: &mut Template, problems: &mut Problems)
         }
         "Transform" => problems.add(key.at, Fault::Unsupported(format!("the section {}", key.name))),
         name => {
-            let known = nearest(name, SECTIONS);
+            let known = problems.nearest(name, SECTIONS);
             problems.add(key.at, Fault::Unknown { what: "section", name: name.into(), known });
         }
     }
@@ -216,7 +216,7 @@ fn resource(key: &Key, node: &Node, problems: &mut Problems) -> Option<ResourceD
         match member.name.as_str() {
             "CreationPolicy" => problems.add(member.at, Fault::Unsupported("CreationPolicy".into())),
             name if !RESOURCE_MEMBERS.contains(&name) => {
-                let known = nearest(name, RESOURCE_MEMBERS);
+                let known = problems.nearest(name, RESOURCE_MEMBERS);
                 problems.add(member.at, Fault::Unknown { what: "member", name: name.into(), known });
             }
             _ => {}
@@ -293,7 +293,7 @@ fn output(key: &Key, node: &Node, problems: &mut Problems) -> Option<OutputDefin
     };
     for (member, _) in entries {
         if !MEMBERS.contains(&member.name.as_str()) {
-            let known = nearest(&member.name, MEMBERS);
+            let known = problems.nearest(&member.name, MEMBERS);
             problems.add(member.at, Fault::Unknown { what: "member", name: member.name.clone(), known });
         }
     }
@@ -325,7 +325,7 @@ fn names(read: &Template, problems: &mut Problems) {
         problems.within("resource", &resource.logical_id.name, |problems| {
             for name in &resource.depends_on {
                 if read.resource(&name.name).is_none() {
-                    let known = nearest(&name.name, logical_ids(read));
+                    let known = problems.nearest(&name.name, logical_ids(read));
                     problems.add(name.at, Fault::Unknown { what: "resource", name: name.name.clone(), known });
                 }
             }
@@ -373,7 +373,7 @@ fn logical_ids(read: &Template) -> impl Iterator<Item = &str> {
 fn condition_name(read: &Template, name: Option<&Key>, problems: &mut Problems) {
     let Some(name) = name else { return };
     if read.conditions.iter().all(|(key, _)| key.name != name.name) {
-        let known = nearest(&name.name, read.conditions.iter().map(|(key, _)| key.name.as_str()));
+        let known = problems.nearest(&name.name, read.conditions.iter().map(|(key, _)| key.name.as_str()));
         problems.add(name.at, Fault::Unknown { what: "condition", name: name.name.clone(), known });
     }
 }
@@ -397,9 +397,9 @@ fn expression_names(read: &Template, expression: &Expr, resources: bool, problem
         }
         let parameters = read.parameters.iter().map(|parameter| parameter.key.name.as_str());
         let (what, known) = match (&reference, resources) {
-            (Reference::Attribute { .. }, _) => ("resource", nearest(name, logical_ids(read))),
-            (_, true) => ("parameter or resource", nearest(name, logical_ids(read).chain(parameters))),
-            (_, false) => ("parameter", nearest(name, parameters)),
+            (Reference::Attribute { .. }, _) => ("resource", problems.nearest(name, logical_ids(read))),
+            (_, true) => ("parameter or resource", problems.nearest(name, logical_ids(read).chain(parameters))),
+            (_, false) => ("parameter", problems.nearest(name, parameters)),
         };
         problems.add(at, Fault::Unknown { what, name: name.clone(), known });
     }
@@ -412,7 +412,7 @@ fn expression_names(read: &Template, expression: &Expr, resources: bool, problem
             if let Form::Text(name) = &map.form
                 && !read.mappings.contains_key(name)
             {
-                let known = nearest(name, read.mappings.keys().map(String::as_str));
+                let known = problems.nearest(name, read.mappings.keys().map(String::as_str));
                 problems.add(map.at, Fault::Unknown { what: "mapping", name: name.clone(), known });
             }
         }

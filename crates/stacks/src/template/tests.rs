@@ -228,6 +228,55 @@ fn size_depth_and_aliases_are_bounded() {
 }
 
 #[test]
+fn aliases_of_a_long_text_are_bounded_by_their_bytes() {
+    let fault = |text: &str| Template::parse(text).unwrap_err().problems.remove(0).fault;
+    let long = format!("a: &a {}\nb: [{}]", "x".repeat(1_000), "*a, ".repeat(3_000));
+    let what = "bytes of the template's texts with its aliases";
+    assert!(matches!(fault(&long), Fault::Limit { what: found, .. } if found == what), "{:?}", fault(&long));
+    // Each anchor keeps a copy of all that it holds.
+    let within = (0..40).fold(format!("&z [{}]", "x, ".repeat(6_000)), |inner, level| format!("&a{level} [{inner}]"));
+    assert!(matches!(fault(&within), Fault::Limit { what: "values of the template", .. }), "{:?}", fault(&within));
+}
+
+#[test]
+fn an_object_of_a_hundred_thousand_names_is_read_at_once() {
+    let names: String = (0..90_000).map(|number| format!("n{number}: 1\n")).collect();
+    assert!(Template::parse(&format!("{names}n7: 2")).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_that_multiply_a_text_are_bounded() {
+    let resource = |value: String| format!("Resources: {{A: {{Type: Test::Thing, Properties: {{Value: {value}}}}}}}");
+    let doubled = (0..28).fold("x".to_owned(), |inner, _| format!("!Sub [\"${{a}}${{a}}\", {{a: {inner}}}]"));
+    // Even what comes to nothing takes time.
+    let empty = (0..28).fold("\"\"".to_owned(), |inner, _| format!("!Sub [\"${{a}}${{a}}\", {{a: {inner}}}]"));
+    let joined =
+        (0..12).fold("\"x,x\"".to_owned(), |inner, _| format!("!Join [\",,,,,,,,\", !Split [\",\", {inner}]]"));
+    for value in [doubled, empty, joined] {
+        let told = mistakes(&resource(value), &[]).await;
+        assert!(told.contains("bytes that the template's functions make"), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_names_and_patterns_are_not_worked_on() {
+    let long = "n".repeat(300_000);
+    let broken = "!Nothing x, ".repeat(20_000);
+    let told = mistakes(
+        &format!("Resources:\n  A:\n    Type: Test::Thing\n    Properties:\n      ? {long}\n      : [{broken}]"),
+        &[],
+    )
+    .await;
+    assert!(told.len() < 100_000, "{} bytes", told.len());
+    let pattern = "a".repeat(5_000);
+    let text = format!(
+        "Parameters: {{P: {{Type: String, Default: a, AllowedPattern: {pattern}}}}}\nResources: {{A: {{Type: Test::Thing}}}}"
+    );
+    let told = mistakes(&text, &[]).await;
+    assert!(told.contains("bytes of AllowedPattern: 5000 is more than 4096"), "{told}");
+}
+
+#[test]
 fn aliases_are_written_out() {
     let template = Template::parse(
         "
