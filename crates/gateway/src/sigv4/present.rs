@@ -125,6 +125,12 @@ fn assemble(
     if !signed_headers.iter().any(|name| name == "host") {
         return Err(SignatureError::incomplete("'Host' must be a 'SignedHeader' in the AWS Authorization."));
     }
+    // A header's values are signed once: a name that is given a thousand times would make a text a thousand times as long.
+    let mut once: Vec<&String> = signed_headers.iter().collect();
+    once.sort_unstable();
+    if once.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(SignatureError::incomplete("SignedHeaders must name each header once."));
+    }
     if !amz_date.starts_with(date) {
         return Err(SignatureError::incomplete(format!(
             "Date in Credential scope does not match YYYYMMDD from the ISO-8601 version of the date: {date} != {amz_date}."
