@@ -23,6 +23,7 @@ use headwater_control::{Control, Error};
 use headwater_model::{Realm, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -32,6 +33,8 @@ const STATISTICS_POINTS_MAX: i64 = 1_440;
 const PAGE: usize = 500;
 /// Metrics in one `PutMetricData`.
 const PUT_MAX: usize = 1_000;
+/// Times that are taken, seconds since the Unix epoch: those that a text of ISO 8601 can say.
+const SECONDS: RangeInclusive<f64> = -377_705_116_800.0..=253_402_300_799.0;
 /// Values of a metric in one `PutMetricData`.
 const VALUES_MAX: usize = 150;
 
@@ -80,7 +83,10 @@ fn seconds(input: &Input, name: &str) -> Result<Option<i64>, ServiceError> {
     let wrong = || invalid(format!("{name} must be a timestamp"));
     match input.value(name) {
         None => Ok(None),
-        Some(Value::Number(number)) => number.as_f64().map(|seconds| Some(seconds.floor() as i64)).ok_or_else(wrong),
+        Some(Value::Number(number)) => {
+            let seconds = number.as_f64().map(f64::floor).filter(|seconds| SECONDS.contains(seconds));
+            seconds.map(|seconds| Some(seconds as i64)).ok_or_else(wrong)
+        }
         Some(Value::String(text)) => {
             let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
             Ok(Some(time.unix_timestamp()))

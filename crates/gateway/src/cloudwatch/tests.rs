@@ -17,6 +17,8 @@ fn times_are_seconds_or_iso_texts() {
     assert_eq!(of(json!("2026-11-24T06:30:00.5+01:00")).unwrap(), Some(1_795_498_200));
     assert_eq!(of(Value::Null).unwrap(), None);
     assert!(of(json!("yesterday")).is_err() && of(json!([1])).is_err());
+    // A span between such times would not fit into seconds.
+    assert!(of(json!(-1e300)).is_err() && of(json!(1e300)).is_err());
 }
 
 #[test]

@@ -46,6 +46,12 @@ fn arithmetic_is_of_the_periods_that_both_have() {
 }
 
 #[test]
+fn a_sum_of_as_many_numbers_as_fit_is_worked_out() {
+    let sum = format!("m1{}", "+1".repeat((math::CHARACTERS_MAX - 2) / 2));
+    assert_eq!(points(&sum)[0], (0, 1_024.0));
+}
+
+#[test]
 fn functions_of_lists_take_what_there_is_in_each_period() {
     assert_eq!(points("SUM([m1,m2])"), [(0, 5.0), (60, 2.0), (120, 3.0), (180, 9.0)]);
     assert_eq!(points("SUM(METRICS())"), points("SUM([m1,m2])"));
