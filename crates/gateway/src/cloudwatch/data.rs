@@ -188,7 +188,11 @@ fn evaluate_all(
     Ok(())
 }
 
-fn names_in<'e>(expression: &'e Expression, names: &mut BTreeSet<&'e str>) {
+fn names_in<'e>(mut expression: &'e Expression, names: &mut BTreeSet<&'e str>) {
+    while let Expression::Two(_, left, right) = expression {
+        names_in(right, names);
+        expression = left;
+    }
     match expression {
         Expression::Number(_) | Expression::Text(_) => {}
         Expression::Name(name) => {
@@ -196,10 +200,8 @@ fn names_in<'e>(expression: &'e Expression, names: &mut BTreeSet<&'e str>) {
         }
         Expression::List(all) | Expression::Call(_, all) => all.iter().for_each(|one| names_in(one, names)),
         Expression::Negated(inner) => names_in(inner, names),
-        Expression::Two(_, left, right) => {
-            names_in(left, names);
-            names_in(right, names);
-        }
+        // Taken apart above.
+        Expression::Two(..) => {}
     }
 }
 

@@ -89,9 +89,19 @@ impl Scope<'_> {
                 let inner = self.evaluate(inner)?;
                 self.each(inner, |value| -value)
             }
+            // A sum of a thousand terms is a thousand deep on its left: nothing is called within itself for that.
             Expression::Two(operator, left, right) => {
-                let (left, right) = (self.evaluate(left)?, self.evaluate(right)?);
-                self.two(*operator, left, right)
+                let (mut begins, mut rest) = (&**left, vec![(*operator, &**right)]);
+                while let Expression::Two(operator, left, right) = begins {
+                    begins = left;
+                    rest.push((*operator, right));
+                }
+                let mut value = self.evaluate(begins)?;
+                for (operator, right) in rest.into_iter().rev() {
+                    let right = self.evaluate(right)?;
+                    value = self.two(operator, value, right)?;
+                }
+                Ok(value)
             }
             Expression::Call(name, arguments) => {
                 let arguments = arguments.iter().map(|one| self.evaluate(one)).collect::<Result<Vec<_>, _>>()?;
