@@ -13,6 +13,7 @@ pub(crate) use country::tests as country_tests;
 pub(crate) use token::tests as token_tests;
 
 pub use country::Countries;
+pub(crate) use token::verify;
 pub use token::{KEYS_TRIED_MAX, PlaybackKey};
 
 use crate::cors::Allowed;

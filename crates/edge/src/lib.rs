@@ -19,6 +19,7 @@
 //!
 //! | module | what stands there |
 //! |---|---|
+//! | [`doors`] | what fuzzing reaches |
 //! | [`admission`] | tokens, restriction policies, viewer sessions |
 //! | [`traffic`] | what is counted of requests and answers |
 //! | [`viewers`] | how many watch each stream, and how they fare |
@@ -28,6 +29,7 @@ mod cmcd;
 mod cors;
 mod counting;
 mod direct;
+pub mod doors;
 mod guarded;
 mod media;
 mod playlist;

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`media`] | message bodies, codec headers, the encoder's pipe |
 //! | [`wire`] | RTMP sessions, AMF0 |
-//! | [`text`] | queries, signatures, templates, patterns |
+//! | [`text`] | queries, headers, bodies, signatures, templates, patterns, policies |
 //! | [`messages`] | how an input holds several messages |
 //! | [`seeds`] | inputs to begin with |
 
@@ -32,6 +32,7 @@ pub struct Target {
 /// All targets of this build.
 pub const TARGETS: &[Target] = &[
     Target { name: "rtmp_server", run: wire::rtmp_server, seeds: seeds::captures },
+    Target { name: "rtmp_session", run: wire::rtmp_session, seeds: seeds::sessions },
     Target { name: "amf0", run: wire::amf0, seeds: seeds::metadata },
     Target { name: "flv", run: media::flv, seeds: seeds::messages },
     Target { name: "codec_headers", run: media::codec_headers, seeds: seeds::codec_headers },
@@ -39,13 +40,31 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "services")]
     Target { name: "playlist_query", run: text::playlist_query, seeds: seeds::playlist_queries },
     #[cfg(feature = "services")]
+    Target { name: "viewer_request", run: text::viewer_request, seeds: seeds::viewer_requests },
+    #[cfg(feature = "services")]
+    Target { name: "playback_token", run: text::playback_token, seeds: seeds::playback_tokens },
+    #[cfg(feature = "services")]
+    Target { name: "object_request", run: text::object_request, seeds: seeds::object_requests },
+    #[cfg(feature = "services")]
     Target { name: "form", run: text::form, seeds: seeds::forms },
     #[cfg(feature = "services")]
+    Target { name: "cbor", run: text::cbor, seeds: seeds::cbor_bodies },
+    #[cfg(feature = "services")]
+    Target { name: "chunked_body", run: text::chunked_body, seeds: seeds::chunked_bodies },
+    #[cfg(feature = "services")]
     Target { name: "signature", run: text::signature, seeds: seeds::signatures },
+    #[cfg(feature = "services")]
+    Target { name: "policy", run: text::policy, seeds: seeds::policies },
+    #[cfg(feature = "services")]
+    Target { name: "metric_math", run: text::metric_math, seeds: seeds::expressions },
+    #[cfg(feature = "services")]
+    Target { name: "log_filter", run: text::log_filter, seeds: seeds::log_filters },
     #[cfg(feature = "services")]
     Target { name: "template", run: text::template, seeds: seeds::templates },
     #[cfg(feature = "services")]
     Target { name: "event_pattern", run: text::event_pattern, seeds: seeds::event_patterns },
+    #[cfg(feature = "services")]
+    Target { name: "target_input", run: text::target_input, seeds: seeds::target_inputs },
 ];
 
 /// The target of that name.

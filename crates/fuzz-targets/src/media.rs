@@ -1,14 +1,17 @@
 //! Message bodies, codec headers and the encoder's pipe.
 
-use crate::messages;
+use crate::messages::{self, What};
 use headwater_hls::follow::{self, Follower};
 use headwater_hls::lint::{Linter, Severity, across};
-use headwater_hls::{Delta, Latency, Options, Packager, Snapshot, playlist};
+use headwater_hls::{Delta, Latency, Options, Packager, Snapshot, Splice, playlist};
 use headwater_media::codec::{CodecConfig, aac, av1, avc, hevc};
 use headwater_media::flv::{self, Unit};
 use headwater_media::fmp4::{self, demux};
-use headwater_media::{AccessUnit, FurtherTrack, Keyframe, Track, WallTime};
+use headwater_media::{
+    AccessUnit, Cue, CueOwner, FurtherTrack, Keyframe, StreamMetadata, Track, TrackKind, WallTime, matroska,
+};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// A packager with a follower for each further track, as a session has them.
@@ -38,8 +41,8 @@ fn linted(linter: &mut Linter, snapshot: &Snapshot) -> String {
 }
 
 impl Ladder {
-    fn new() -> Ladder {
-        let options = Options { epoch: "e".into(), rendition: "source".into(), latency: Latency::Low };
+    fn new(latency: Latency) -> Ladder {
+        let options = Options { epoch: "e".into(), rendition: "source".into(), latency };
         let mut packager = Packager::new(options);
         packager.follow();
         Ladder { packager, linter: Linter::new(), newest: None, further: BTreeMap::new() }
@@ -64,11 +67,29 @@ impl Ladder {
             }
             Unit::FurtherConfig(..) | Unit::FurtherSound(_) | Unit::Ignored => {}
         }
-        while let Some(cut) = self.packager.poll_cut() {
-            self.further.values_mut().for_each(|further| further.follower.handle_cut(cut.clone()));
-        }
         self.look();
         Ok(())
+    }
+
+    /// `Break` when the stream is over.
+    fn command(&mut self, which: u8) -> ControlFlow<()> {
+        match which % 5 {
+            0 => self.packager.discontinuity(),
+            1 => self.packager.new_source(),
+            2 => self.packager.flush(),
+            3 => self.packager.handle_metadata(&StreamMetadata {
+                frame_rate_millis: Some(u32::from(which) * 1_000),
+                video_bitrate: Some(u64::from(which) * 100_000),
+                ..StreamMetadata::default()
+            }),
+            _ => {
+                self.packager.end();
+                self.look();
+                return ControlFlow::Break(());
+            }
+        }
+        self.look();
+        ControlFlow::Continue(())
     }
 
     fn report(&mut self) {
@@ -80,6 +101,9 @@ impl Ladder {
     }
 
     fn look(&mut self) {
+        while let Some(cut) = self.packager.poll_cut() {
+            self.further.values_mut().for_each(|further| further.follower.handle_cut(cut.clone()));
+        }
         if let Some(snapshot) = self.packager.poll_snapshot() {
             linted(&mut self.linter, &snapshot);
             self.newest = Some(snapshot);
@@ -123,18 +147,33 @@ impl Further {
     }
 }
 
-/// Message bodies through the demuxer, the packager and the followers of further tracks: nothing panics, and what is published keeps the linter's
-/// rules.
+/// Message bodies through the demuxer, the packager and the followers of further tracks, with cues, ad breaks and commands between them: nothing
+/// panics, and what is published keeps the linter's rules. The first byte says how long the parts are.
 pub fn flv(input: &[u8]) {
+    let Some((&how, input)) = input.split_first() else { return };
     let mut demuxer = flv::Demuxer::new();
-    let mut ladder = Ladder::new();
+    let mut ladder = Ladder::new(if how % 2 == 0 { Latency::Low } else { Latency::Normal });
     let (mut timestamp_ms, mut now) = (100_000u32, WallTime(1_795_498_182_123));
-    for message in messages::read(input) {
+    for (number, message) in messages::read(input).into_iter().enumerate() {
         timestamp_ms = timestamp_ms.wrapping_add_signed(i32::from(message.step_ms));
         now = now.plus_ms(i64::from(message.step_ms.max(0)));
-        let units = match message.is_video {
-            true => demuxer.video(timestamp_ms, message.body),
-            false => demuxer.audio(timestamp_ms, message.body),
+        let first = message.body.first().copied().unwrap_or_default();
+        let units = match message.what {
+            What::Video => demuxer.video(timestamp_ms, message.body),
+            What::Audio => demuxer.audio(timestamp_ms, message.body),
+            What::Cue => {
+                let payload = String::from_utf8_lossy(&message.body).into_owned();
+                let _ = ladder.packager.handle_cue(Cue { id: format!("c-{number}"), payload, owner: CueOwner::InBand });
+                continue;
+            }
+            What::Break => {
+                let (id, duration_ms) = (format!("b-{number}"), u32::from(first) * 1_000);
+                let splice = Splice { id, event_id: first.into(), start: now, duration_ms };
+                let _ = ladder.packager.handle_splice(splice);
+                continue;
+            }
+            What::Command if ladder.command(first).is_break() => return,
+            What::Command => continue,
         };
         for unit in units.unwrap_or_default() {
             if ladder.take(unit, now).is_err() {
@@ -144,23 +183,38 @@ pub fn flv(input: &[u8]) {
     }
 }
 
-/// Every codec's configuration record: also as the start of a track whose init segment is written.
+/// Every codec's configuration record, also around the input as a parameter set: as the start of a track whose init segment is written.
 pub fn codec_headers(input: &[u8]) {
+    let length = u16::try_from(input.len()).unwrap_or(u16::MAX);
+    let set = &input[..usize::from(length)];
+    let of = |head: &[u8], size: &[u8], tail: &[u8]| [head, size, set, tail].concat();
+    let avcc = of(&[1, 100, 0, 31, 0xff, 0xe1], &length.to_be_bytes(), &[1, 0, 1, 0x68]);
+    let mut head = [1; 26];
+    (head[21], head[22], head[23], head[24], head[25]) = (3, 1, 33, 0, 1);
+    let hvcc = of(&head, &length.to_be_bytes(), &[]);
+    let size = [(length & 0x7f) as u8 | 0x80, (length >> 7 & 0x7f) as u8 | 0x80, (length >> 14) as u8];
+    let av1c = of(&[0x81, 0, 0, 0, 0x0a], &size, &[]);
     let configs = [
         avc::Config::parse(input).map(CodecConfig::Avc),
+        avc::Config::parse(&avcc).map(CodecConfig::Avc),
         hevc::Config::parse(input).map(CodecConfig::Hevc),
+        hevc::Config::parse(&hvcc).map(CodecConfig::Hevc),
         av1::Config::parse(input).map(CodecConfig::Av1),
+        av1::Config::parse(&av1c).map(CodecConfig::Av1),
         aac::Config::parse(input).map(CodecConfig::Aac),
     ];
     for config in configs.into_iter().flatten() {
         assert!(!config.rfc6381().is_empty());
         let track = Track::new(config);
-        let is_video = track.config.dimensions().is_some();
-        let init = match is_video {
-            true => fmp4::init_segment(Some(&track), None),
-            false => fmp4::init_segment(None, Some(&track)),
+        let init = match track.kind {
+            TrackKind::Video => fmp4::init_segment(Some(&track), None),
+            TrackKind::Audio => fmp4::init_segment(None, Some(&track)),
         };
         assert!(init.len() > track.config.record().len());
+        let mut demuxer = demux::Demuxer::new();
+        let read = demuxer.push(&init).expect("what we write can be read");
+        assert_eq!(read, [demux::Item::Track(0, track.clone())]);
+        assert!(matroska::header(&[&track], 30_000).len() > track.config.record().len());
     }
 }
 
@@ -169,7 +223,7 @@ pub fn codec_headers(input: &[u8]) {
 pub fn encoder_pipe(input: &[u8]) {
     let Some((&how, bytes)) = input.split_last() else { return };
     let mut demuxer = demux::Demuxer::new();
-    let mut written = 0;
+    let (mut written, mut units) = (0, 0);
     for piece in bytes.chunks(usize::from(how) * 16 + 1) {
         written += piece.len();
         let Ok(items) = demuxer.push(piece) else { return };
@@ -181,9 +235,10 @@ pub fn encoder_pipe(input: &[u8]) {
                 }
                 demux::Item::Unit(place, unit) => {
                     assert!(place < demux::TRACKS_MAX);
-                    assert!(unit.data.len() <= written, "a unit of {} bytes out of {written}", unit.data.len());
+                    units += unit.data.len();
                 }
             }
         }
+        assert!(units <= written, "units of {units} bytes out of {written}");
     }
 }

@@ -1,16 +1,33 @@
-//! How an input holds several of RTMP's media messages.
+//! How an input holds several of RTMP's media messages, and what else happens to a stream.
 
 use bytes::Bytes;
 
-/// A message of RTMP's media, as an input holds it: a byte of kind (even is video), two bytes of milliseconds since the one before (big
-/// endian, signed), two bytes of length, the body.
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A message of video: an FLV body.
+    Video,
+    /// A message of audio: an FLV body.
+    Audio,
+    /// A cue with this payload.
+    Cue,
+    /// An ad break; the body's first byte is its length in seconds.
+    Break,
+    /// A command to the packager; the body's first byte says which.
+    Command,
+}
+
+const ALL: [What; 5] = [What::Video, What::Audio, What::Cue, What::Break, What::Command];
+
+/// What happens to a stream, as an input holds it: a byte of kind, two bytes of milliseconds since the one before (big endian, signed), two bytes
+/// of length, the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Video, else audio.
-    pub is_video: bool,
+    /// What happens.
+    pub what: What,
     /// Milliseconds since the message before.
     pub step_ms: i16,
-    /// An FLV body.
+    /// Its body.
     pub body: Bytes,
 }
 
@@ -21,7 +38,8 @@ pub fn read(mut input: &[u8]) -> Vec<Message> {
         let length = usize::from(u16::from_be_bytes([length_high, length_low])).min(rest.len());
         let (body, rest) = rest.split_at(length);
         let step_ms = i16::from_be_bytes([high, low]);
-        messages.push(Message { is_video: kind % 2 == 0, step_ms, body: Bytes::copy_from_slice(body) });
+        let what = ALL[usize::from(kind) % ALL.len()];
+        messages.push(Message { what, step_ms, body: Bytes::copy_from_slice(body) });
         input = rest;
     }
     messages
@@ -30,7 +48,7 @@ pub fn read(mut input: &[u8]) -> Vec<Message> {
 /// Writes a message; bodies longer than 64 KiB are cut.
 pub fn write(message: &Message, out: &mut Vec<u8>) {
     let body = &message.body[..message.body.len().min(usize::from(u16::MAX))];
-    out.push(u8::from(!message.is_video));
+    out.push(ALL.iter().position(|what| *what == message.what).map_or(0, |place| place as u8));
     out.extend(message.step_ms.to_be_bytes());
     out.extend(u16::try_from(body.len()).expect("cut above").to_be_bytes());
     out.extend(body);

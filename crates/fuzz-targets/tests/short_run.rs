@@ -121,4 +121,25 @@ macro_rules! targets {
     };
 }
 
-targets!(rtmp_server amf0 flv codec_headers encoder_pipe playlist_query form signature template event_pattern);
+targets!(
+    rtmp_server
+    rtmp_session
+    amf0
+    flv
+    codec_headers
+    encoder_pipe
+    playlist_query
+    viewer_request
+    playback_token
+    object_request
+    form
+    cbor
+    chunked_body
+    signature
+    policy
+    metric_math
+    log_filter
+    template
+    event_pattern
+    target_input
+);

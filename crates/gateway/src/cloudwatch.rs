@@ -14,6 +14,8 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use data::worked_out;
+
 use crate::{Access, Call, Gateway, Input, Reply, ServiceError};
 use ::http::StatusCode;
 use base64::Engine as _;

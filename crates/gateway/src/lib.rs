@@ -16,6 +16,7 @@ pub mod client_configuration;
 pub mod cloudformation;
 pub mod cloudwatch;
 mod compressed;
+pub mod doors;
 pub mod events;
 mod http;
 pub mod iam;

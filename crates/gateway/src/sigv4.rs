@@ -23,7 +23,8 @@ mod tests;
 mod verify;
 
 pub use canonical::Target;
-pub(crate) use keys::SigningKeys;
+pub(crate) use chunked::{Chunks, payload as chunks};
+pub(crate) use keys::{SigningKey, SigningKeys};
 pub use present::{Presented, presented};
 pub use sign::{Signer, presign, sign};
 pub use verify::verify;
@@ -110,11 +111,11 @@ fn string_to_sign(scope: &Scope<'_>, amz_date: &str, canonical_request: &str) ->
 }
 
 /// What a signature is good for.
-struct Scope<'a> {
+pub(crate) struct Scope<'a> {
     /// `YYYYMMDD`.
-    date: &'a str,
-    region: &'a str,
-    service: &'a str,
+    pub(crate) date: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) service: &'a str,
 }
 
 impl std::fmt::Display for Scope<'_> {

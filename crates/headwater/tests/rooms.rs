@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("control", &["model", "store", "live", "bus", "functions", "stacks", "sites", "interact"]),
     ("gateway", &["control", "model", "functions", "stacks", "sites", "interact", "bus", "live", "store"]),
     ("assets", &[]),
-    ("fuzz-targets", &["media", "rtmp", "hls", "edge", "bus", "stacks", "gateway"]),
+    ("fuzz-targets", &["media", "rtmp", "hls", "model", "edge", "bus", "stacks", "sites", "control", "gateway"]),
 ];
 
 /// Rooms without I/O and without a clock, and the crates that would bring them.

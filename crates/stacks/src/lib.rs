@@ -23,11 +23,13 @@
 //! | [`plan`] | what an update would change |
 //! | [`state`] | what is stored |
 //! | [`engine`] | operations on stacks |
+//! | [`doors`] | what fuzzing reaches |
 //!
 //! Source: AWS CloudFormation `cloudformation` 2010-05-15 and its template reference. Left out: `Transform`
 //! (macros), `Fn::ForEach`, `CreationPolicy`, nested stacks, drift, stack sets.
 
 pub mod check;
+pub mod doors;
 pub mod engine;
 pub mod graph;
 pub mod parameters;

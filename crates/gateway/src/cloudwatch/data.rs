@@ -188,6 +188,36 @@ fn evaluate_all(
     Ok(())
 }
 
+/// Expressions over two metrics, for [`crate::doors`].
+pub(crate) fn worked_out(expressions: &[&str]) -> Result<Vec<Vec<(i64, f64)>>, String> {
+    const MINUTES: i64 = 30;
+    let metric = |id: &str, every: i64| {
+        let points = (0..MINUTES).filter(|minute| minute % every == 0).map(|minute| (60 * minute, minute as f64 - 3.0));
+        Series { label: id.into(), period_s: 60, points: points.collect() }
+    };
+    let both = [metric("m1", 1), metric("m2", 2)];
+    let query = |id: String, expression| Query { id, label: None, is_returned: true, expression };
+    let mut queries: Vec<Query> = both.iter().map(|series| query(series.label.clone(), None)).collect();
+    for (place, text) in expressions.iter().take(QUERIES_MAX).enumerate() {
+        queries.push(query(format!("e{place}"), Some(math::parse(text)?)));
+    }
+    let found = |text: &str, statistic: &str, _: Option<i64>| {
+        let search = search::parse(text)?;
+        let id = MetricId::ivs("IngestBitrate", Some("abc"));
+        let is_known = Statistic::named(statistic).is_some() && search.finds(&id);
+        Ok(if is_known { both.to_vec() } else { Vec::new() })
+    };
+    let named = both.iter().map(|series| (series.label.clone(), Value::Series(series.clone())));
+    let mut known: BTreeMap<String, Value> = named.collect();
+    evaluate_all(&queries, &mut known, (0, 60 * MINUTES), &found).map_err(|error| error.message)?;
+    let series = known.into_values().flat_map(|value| match value {
+        Value::Series(series) => vec![series.points],
+        Value::List(list) => list.into_iter().map(|series| series.points).collect(),
+        Value::Scalar(_) | Value::Text(_) => Vec::new(),
+    });
+    Ok(series.collect())
+}
+
 fn names_in<'e>(mut expression: &'e Expression, names: &mut BTreeSet<&'e str>) {
     while let Expression::Two(_, left, right) = expression {
         names_in(right, names);

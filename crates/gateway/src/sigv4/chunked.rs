@@ -22,7 +22,7 @@ const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 /// How the pieces of a body are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chunks {
+pub(crate) enum Chunks {
     /// Each chunk.
     Signed,
     /// Each chunk, and the trailer.
@@ -44,7 +44,7 @@ impl Chunks {
 }
 
 /// The payload that a body carries, its signatures verified against the chain that begins with the head's.
-pub(super) fn payload(
+pub(crate) fn payload(
     chunks: Chunks,
     headers: &HeaderMap,
     body: &[u8],

@@ -15,7 +15,7 @@ const KEYS_MAX: usize = 4_096;
 pub(crate) struct SigningKey([u8; 32]);
 
 impl SigningKey {
-    pub(super) fn derive(secret: &str, scope: &Scope<'_>) -> Self {
+    pub(crate) fn derive(secret: &str, scope: &Scope<'_>) -> Self {
         let date_key = hmac(format!("AWS4{secret}").as_bytes(), scope.date);
         let region_key = hmac(&date_key, scope.region);
         let service_key = hmac(&region_key, scope.service);

@@ -29,7 +29,7 @@ use crate::state::{
     TemplateText,
 };
 use crate::template::{Problem, Template, TemplateError};
-use blueprint::Blueprint;
+pub(crate) use blueprint::Blueprint;
 use headwater_model::{Realm, Timestamp};
 use headwater_store::{Batch, Select, Store, Versioned, find, list};
 use serde_json::json;
