@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from conftest import live_stream, until
+from conftest import Server, live_stream, until
 
 TEMPLATE = json.dumps({
     "Parameters": {"Type": {"Type": "String"}},
@@ -107,6 +107,34 @@ def test_gstreamer_plays(server, encoders, playback, tmp_path):
             stdin=subprocess.DEVNULL,
         )
         is_whole(recorded(player, file))
+
+
+@pytest.fixture
+def sleepers(tmp_path):
+    """A server on which each rendition sleeps until it is asked for."""
+    server = Server(tmp_path)
+    settings = tmp_path / "headwater.toml"
+    settings.write_text("[ladder]\non_demand = true\n")
+    server.start(flags=("--config", settings))
+    yield server
+    server.stop()
+
+
+def test_ffmpeg_begins_with_a_rendition_that_sleeps(sleepers, encoders, tmp_path):
+    """It does not know gaps, asks in vain for those that it would begin with, and then has every picture."""
+    playback = playback_of(sleepers, "STANDARD")
+    file = tmp_path / "ffmpeg.ts"
+    with live_stream(sleepers, encoders, stack="players"):
+        until(lambda: sleepers.media_playlist(playback)[1].count("#EXTINF:") >= 4, "four segments")
+        uris = [line for line in sleepers.get(playback).text.splitlines() if line.startswith("/media/")]
+        done = subprocess.run(
+            ["ffmpeg", "-v", "warning", "-nostdin", "-i", f"{sleepers.web}{uris[-1]}", "-t", str(SECONDS + 1), "-c", "copy", file],
+            capture_output=True, text=True, timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+    times = packets(file)
+    assert min(lasts(times[kind]) for kind in ("video", "audio")) > SECONDS
+    is_whole(times)
 
 
 def test_gstreamer_publishes(server, playback, tmp_path):

@@ -12,9 +12,10 @@ from conftest import ROOT, Server
 BROWSER = ROOT / "tests" / "browser"
 TRIES = range(3)
 TEMPLATE = json.dumps({
+    "Parameters": {"LatencyMode": {"Type": "String"}},
     "Resources": {
         name: resource for index in TRIES for name, resource in {
-            f"Channel{index}": {"Type": "AWS::IVS::Channel", "Properties": {"Name": f"switching-{index}", "Type": "STANDARD", "LatencyMode": "LOW", "InsecureIngest": True}},
+            f"Channel{index}": {"Type": "AWS::IVS::Channel", "Properties": {"Name": f"switching-{index}", "Type": "STANDARD", "LatencyMode": {"Ref": "LatencyMode"}, "InsecureIngest": True}},
             f"StreamKey{index}": {"Type": "AWS::IVS::StreamKey", "Properties": {"ChannelArn": {"Ref": f"Channel{index}"}}},
         }.items()
     },
@@ -27,10 +28,10 @@ TEMPLATE = json.dumps({
 })
 
 
-def switches(server, player, asleep):
+def switches(server, player, asleep, plain=False, latency="LOW"):
     template = server.folder / "switching.json"
     template.write_text(TEMPLATE)
-    server.cli("deploy", template, "--stack-name", "switching")
+    server.cli("deploy", template, "--stack-name", "switching", "--parameter", f"LatencyMode={latency}")
     outputs = server.outputs("switching")
     channels = [
         {"playback": outputs[f"Playback{index}"], "ingest": f"rtmp://127.0.0.1:{server.rtmp_port}/app/{outputs[f'StreamKey{index}']}"}
@@ -38,14 +39,14 @@ def switches(server, player, asleep):
     ]
     done = subprocess.run(
         ["node", "switching.mjs"], cwd=BROWSER, capture_output=True, text=True, timeout=280,
-        env={**os.environ, "HEADWATER_SWITCHING": json.dumps({player: {"asleep": asleep, "channels": channels}})},
+        env={**os.environ, "HEADWATER_SWITCHING": json.dumps({player: {"asleep": asleep, "plain": plain, "channels": channels}})},
     )
     print(done.stdout, done.stderr)
     closing = re.search(r"(\d+) passed, (\d+) failed", done.stdout)
     assert closing, f"the browser's test did not come to its end:\n{done.stdout}\n{done.stderr}"
     failures = [line for line in done.stdout.splitlines() if "FAILED" in line]
     assert done.returncode == 0 and closing[2] == "0", "\n".join(failures) or done.stdout
-    assert int(closing[1]) >= 17
+    assert int(closing[1]) >= (16 if plain else 18)
 
 
 @pytest.mark.timeout(300)
@@ -75,3 +76,9 @@ def sleepers(tmp_path):
 @pytest.mark.parametrize("player", ["hls.js", "shaka"])
 def test_a_rendition_that_sleeps_is_gone_over_to_as_well(sleepers, player):
     switches(sleepers, player, asleep=True)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("player", ["hls.js", "shaka"])
+def test_a_player_of_whole_segments_goes_over_to_one_that_sleeps_without_a_lost_picture(sleepers, player):
+    switches(sleepers, player, asleep=True, plain=True, latency="NORMAL")
