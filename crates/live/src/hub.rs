@@ -258,7 +258,7 @@ impl Hub {
     }
 
     /// Records that a publisher with a good key was refused: as a session that was created and ended by this code. Nothing is recorded
-    /// while the channel has a session, whose end it is not, and the same of a channel once in [`REFUSAL_TOLD_EVERY`]: encoders try
+    /// while the channel has a session, whose end it is not, and the same of a channel once a minute: encoders try
     /// again every few seconds.
     pub async fn refuse(&self, channel: &Channel, code: MultitrackCode) {
         if self.entry(&channel.id).is_some() || !self.is_news(channel, code) {
