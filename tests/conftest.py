@@ -227,6 +227,17 @@ class Encoder:
 
 
 @pytest.fixture
+def sleepers(tmp_path):
+    """A server on which each rendition sleeps until it is asked for."""
+    server = Server(tmp_path)
+    settings = tmp_path / "headwater.toml"
+    settings.write_text("[ladder]\non_demand = true\n")
+    server.start(flags=("--config", settings))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
 def server(tmp_path):
     """A fresh server, ended cleanly after the test."""
     instance = Server(tmp_path)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from conftest import Server, live_stream, until
+from conftest import live_stream, until
 
 TEMPLATE = json.dumps({
     "Parameters": {"Type": {"Type": "String"}},
@@ -107,17 +107,6 @@ def test_gstreamer_plays(server, encoders, playback, tmp_path):
             stdin=subprocess.DEVNULL,
         )
         is_whole(recorded(player, file))
-
-
-@pytest.fixture
-def sleepers(tmp_path):
-    """A server on which each rendition sleeps until it is asked for."""
-    server = Server(tmp_path)
-    settings = tmp_path / "headwater.toml"
-    settings.write_text("[ladder]\non_demand = true\n")
-    server.start(flags=("--config", settings))
-    yield server
-    server.stop()
 
 
 def test_ffmpeg_begins_with_a_rendition_that_sleeps(sleepers, encoders, tmp_path):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import ROOT, Server
+from conftest import ROOT
 
 BROWSER = ROOT / "tests" / "browser"
 TRIES = range(3)
@@ -59,17 +59,6 @@ def test_hls_js_never_goes_back_and_loses_a_part_at_most_at_a_switch(server):
 def test_shaka_never_goes_back_and_loses_less_than_a_group_at_a_switch(server):
     """The same."""
     switches(server, "shaka", asleep=False)
-
-
-@pytest.fixture
-def sleepers(tmp_path):
-    """A server on which each rendition sleeps until it is asked for."""
-    server = Server(tmp_path)
-    settings = tmp_path / "headwater.toml"
-    settings.write_text("[ladder]\non_demand = true\n")
-    server.start(flags=("--config", settings))
-    yield server
-    server.stop()
 
 
 @pytest.mark.timeout(300)
