@@ -110,7 +110,7 @@ pub(crate) struct Output {
 enum Order {
     /// Says a line of the server's own, after all that the process has printed. The tail begins with it unless
     /// what came before belongs to it.
-    Say { line: String, tail: Tail },
+    Say { line: String, tail: Tail, said: oneshot::Sender<()> },
     /// Hands out the tail.
     Tail(oneshot::Sender<String>),
 }
@@ -132,9 +132,15 @@ impl Output {
         Output { orders, task: tokio::spawn(pump.run(pipe, inbox)) }
     }
 
-    /// Writes a line of the server's own behind everything that the process printed before this call.
+    /// Writes a line of the server's own behind everything that the process printed before this call, and before
+    /// everything that it prints after it.
     pub(crate) async fn say(&self, line: String, tail: Tail) {
-        let _ = tokio::time::timeout(SETTLE_MAX, self.orders.send(Order::Say { line, tail })).await;
+        let (said, done) = oneshot::channel();
+        let order = async {
+            self.orders.send(Order::Say { line, tail, said }).await.ok()?;
+            done.await.ok()
+        };
+        let _ = tokio::time::timeout(SETTLE_MAX, order).await;
     }
 
     /// The last 4 KB of the invocation's log.
@@ -168,7 +174,7 @@ impl Pump {
             tokio::select! {
                 order = orders.recv() => match order {
                     None => return,
-                    Some(Order::Say { line, tail }) => {
+                    Some(Order::Say { line, tail, said }) => {
                         if open {
                             open = self.read_available(&pipe, PIPE_BYTES_MAX).await;
                         }
@@ -177,6 +183,7 @@ impl Pump {
                             self.tail.clear();
                         }
                         self.emit(line).await;
+                        let _ = said.send(());
                     }
                     Some(Order::Tail(reply)) => {
                         let bytes: Vec<u8> = self.tail.iter().copied().collect();
@@ -271,4 +278,33 @@ impl Pump {
 
 fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+    use super::*;
+    use headwater_store::{LogSelect, SqliteStore};
+    use tokio::io::AsyncWriteExt;
+
+    /// On one thread nobody reads the pipe while the process prints: what is printed after a line of the server's own
+    /// stands after it only if that line was written when [`Output::say`] returned.
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_printed_after_a_line_of_the_server_s_own_stands_after_it() {
+        let store = Arc::new(SqliteStore::in_memory().await.unwrap());
+        let writer = LogWriter::start(store.clone());
+        let destination = Destination { group: "group".into(), stream: "stream".into(), secrets: Vec::new() };
+        let (mut process, pipe) = pipe::pipe().unwrap();
+        let output = Output::start(pipe, destination, writer.clone());
+        process.write_all(b"loading\n").await.unwrap();
+        output.say("START".into(), Tail::Continued).await;
+        process.write_all(b"working\n").await.unwrap();
+        output.say("END".into(), Tail::Continued).await;
+        assert_eq!(output.tail().await, "loading\nSTART\nworking\nEND\n");
+        writer.flush().await;
+        let lines = store.log_lines("group", LogSelect::default()).await.unwrap();
+        let lines: Vec<String> = lines.into_iter().map(|(_, line)| line.message).collect();
+        assert_eq!(lines, ["loading", "START", "working", "END"]);
+    }
 }
