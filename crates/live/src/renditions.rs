@@ -1,22 +1,34 @@
 //! A session's further renditions: which there are, who wants them, their packagers, and what others see of them.
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | `arrange` | which are made: the plan, who wakes, who falls asleep |
+//! | `leaving` | the encoder of a plan that is over |
+//! | `sent` | those that the publisher makes itself |
+//! | `shown` | what others see of them |
+//! | `slot` | one of them |
 
+mod arrange;
 mod leaving;
 mod sent;
+mod shown;
+mod slot;
 
 use crate::demand::Demand;
-use crate::ladder::plan::{self, Audio, Passthrough, Plan, Source, TopOfStandard};
-use crate::ladder::{self, Begin, Encoder, Ladder, Made, Policy, Relay, Start, Told, Which, promise};
-use crate::stream::{LadderState, LiveStream, Offer, Rendition, RenditionState};
+use crate::ladder::plan::{Passthrough, Source};
+use crate::ladder::{self, Begin, Encoder, Ladder, Made, Policy, Relay, Start, Told, Which};
+use crate::stream::{LadderState, LiveStream};
 use headwater_hls::follow::{Follower, Options, Pictures, Sound};
 use headwater_hls::playlist::Facts;
-use headwater_hls::{Cut, Packager, Snapshot, playlist};
+use headwater_hls::{Cut, Packager, playlist};
 use headwater_media::{AccessUnit, Keyframe, StreamMetadata, Track, TrackKind};
 use headwater_model::ivs::Channel;
 use leaving::Leaving;
+use slot::{Origin, Slot};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Bits a second that a source's sound is taken for until it is measured.
@@ -28,34 +40,6 @@ const RECENT_SEGMENTS: usize = 8;
 /// Target durations that a rendition is wanted for after a request, at least: a player asks again each target duration, a request may be held
 /// for three.
 const LINGER_TARGETS: u64 = 4;
-/// How long a rendition that was shed is not offered. Then it may be woken, and tried, again.
-const SHED_FOR: Duration = Duration::from_secs(120);
-
-/// One further rendition.
-struct Slot {
-    follower: Follower,
-    /// Made with the first snapshot.
-    sender: Option<Arc<watch::Sender<Arc<Snapshot>>>>,
-    origin: Origin,
-    awake: bool,
-    demand: Arc<Demand>,
-    promise: Arc<Facts>,
-    /// What others were told.
-    told: Option<RenditionState>,
-}
-
-/// What a rendition is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    /// The encoder's output at this place of the plan.
-    Encoder(usize),
-    /// The source's sound.
-    Source,
-    /// A further track of the publisher.
-    Sent,
-    /// Nothing any more.
-    Nothing,
-}
 
 /// What the session waits for.
 pub(crate) enum Event {
@@ -171,97 +155,6 @@ impl Renditions {
         }
     }
 
-    /// Makes or changes the plan when the source is known, from the keyframe at this presentation time on.
-    fn plan(&mut self, from: i64, tracks: &[Option<Track>; 2], metadata: &StreamMetadata, packager: &mut Packager) {
-        let [Some(video), sound] = tracks else { return };
-        let said = metadata.width.zip(metadata.height);
-        let Some((width, height)) = video.config.dimensions().or(said) else { return };
-        let rates = [metadata.frame_rate_millis, video.config.frame_rate_millis(), packager.frame_rate_millis()];
-        let Some(frame_rate_millis) = rates.into_iter().flatten().next() else { return };
-        let source = Source { width, height, frame_rate_millis, sound: sound.is_some() };
-        if self.planned_for == Some(source) {
-            return;
-        }
-        self.planned_for = Some(source);
-        let plan = plan::plan(self.channel.channel_type, &self.channel.preset, TopOfStandard::default(), &source);
-        self.let_finish(from);
-        self.shed = None;
-        self.changed = true;
-        let finishing = self.leaving.as_ref();
-        for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.origin != Origin::Source) {
-            // What goes on under its name is watched by the same viewers.
-            let stays = plan.renditions.iter().any(|rendition| rendition.name == slot.follower.rendition());
-            if !stays || !slot.awake || slot.origin == Origin::Sent {
-                slot.leave();
-            }
-            if !finishing.is_some_and(|leaving| leaving.fed().any(|fed| fed == index)) {
-                slot.follower.expect_from(None);
-            }
-        }
-        self.source_offered = plan.source;
-        if plan.renditions.is_empty() {
-            self.settled = Some(LadderState::NotNeeded);
-            return;
-        }
-        if !ladder::is_there(&self.options.ffmpeg) {
-            return self.give_up(format!("{} is not there", self.options.ffmpeg.display()));
-        }
-        self.settled = None;
-        tracing::info!(
-            renditions = %plan.renditions.iter().map(|rendition| rendition.name.as_str()).collect::<Vec<_>>().join(" "),
-            "ladder is planned"
-        );
-        self.follow(&plan, sound.as_ref(), packager);
-        let mut relay = Relay::new(self.options.clone(), Arc::clone(&self.start), plan, frame_rate_millis);
-        tracks.iter().flatten().for_each(|track| relay.track(track));
-        self.beginning.iter().chain(&self.recent).for_each(|cut| relay.cut(cut));
-        self.relay = Some(relay);
-    }
-
-    /// The encoder gets nothing more, and finishes what it has before the keyframe at this presentation time.
-    fn let_finish(&mut self, border: i64) {
-        // Of two that are over, only the newer one is waited for.
-        self.finished();
-        let Some(relay) = self.relay.take() else { return };
-        let fed = self.slots.iter().enumerate().filter(|(_, slot)| slot.awake);
-        let fed = fed.filter_map(|(index, slot)| match slot.origin {
-            Origin::Encoder(place) => Some((place, index)),
-            _ => None,
-        });
-        self.leaving = Some(Leaving::new(relay, fed.collect(), border));
-    }
-
-    /// What the encoder of the plan before has made by now is all.
-    fn finished(&mut self) {
-        let Some(leaving) = self.leaving.take() else { return };
-        for index in leaving.fed() {
-            let slot = &mut self.slots[index];
-            let goes_on = slot.awake && self.relay.is_some() && matches!(slot.origin, Origin::Encoder(_));
-            slot.follower.expect_from(goes_on.then_some(leaving.border()));
-        }
-    }
-
-    /// A packager for each rendition of the plan. Those that come sleep until [`arrange`](Self::arrange) finds who is wanted.
-    fn follow(&mut self, plan: &Plan, source_sound: Option<&Track>, packager: &mut Packager) {
-        for (place, rendition) in plan.renditions.iter().enumerate() {
-            let sound = match rendition.audio {
-                Audio::Encoded(_) => Sound::Encoded,
-                Audio::Source | Audio::None => Sound::Source,
-            };
-            let pictures = if rendition.size.is_some() { Pictures::Encoded } else { Pictures::None };
-            let facts = promise(rendition, source_sound, SOUND_BITS);
-            let index = self.slot(&rendition.name, pictures, sound, facts);
-            let slot = &mut self.slots[index];
-            slot.follower.set_pictures(pictures);
-            slot.follower.set_sound(sound);
-            if !slot.awake {
-                slot.follower.sleep();
-            }
-            slot.origin = Origin::Encoder(place);
-        }
-        self.report(packager);
-    }
-
     /// The rendition of that name, made if there is none.
     fn slot(&mut self, name: &str, pictures: Pictures, sound: Sound, facts: Facts) -> usize {
         if let Some(index) = self.slots.iter().position(|slot| slot.follower.rendition() == name) {
@@ -301,64 +194,6 @@ impl Renditions {
         for slot in &mut self.slots {
             let others = others(slot.follower.rendition());
             slot.follower.set_siblings(&others);
-        }
-    }
-
-    /// Puts to sleep what nobody wants, at a keyframe, and wakes what somebody wants.
-    fn arrange(&mut self, begin: Begin) {
-        let Some(relay) = &mut self.relay else { return };
-        let shed = self.shed.map_or(0, |(count, _)| count);
-        let always = self.options.demand == Policy::Always;
-        let (mut places, mut woken) = (Vec::new(), Vec::new());
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            let Origin::Encoder(place) = slot.origin else { continue };
-            let wanted = always || slot.demand.is_wanted(self.linger);
-            let at_keyframe = matches!(begin, Begin::Here(_));
-            if slot.awake && !wanted && at_keyframe && slot.demand.try_sleep(self.linger) {
-                tracing::debug!(rendition = slot.follower.rendition(), "nobody watches; it is not made");
-                slot.awake = false;
-                slot.follower.sleep();
-                self.leaving.iter_mut().for_each(|leaving| leaving.forget(index));
-            }
-            if place < shed {
-                continue;
-            }
-            if !slot.awake && wanted {
-                woken.push(index);
-            }
-            if slot.awake || wanted {
-                places.push(place);
-            }
-        }
-        if !woken.is_empty() {
-            relay.put_off();
-        }
-        let present = relay.places().iter().filter(|&&place| place >= shed);
-        let goes_on = matches!(begin, Begin::Here(_)) && relay.is_dense();
-        if relay.is_busy() || (present.eq(&places) && !goes_on) {
-            return;
-        }
-        let begin = match begin {
-            Begin::Here(_) if !woken.is_empty() && relay.keeps_something() => Begin::Kept,
-            begin => begin,
-        };
-        let from = relay.make(places, begin);
-        for index in woken {
-            let slot = &mut self.slots[index];
-            tracing::debug!(rendition = slot.follower.rendition(), "somebody watches; it is made");
-            slot.awake = true;
-            slot.demand.wake();
-            slot.follower.wake(from.unwrap_or(i64::MAX));
-        }
-    }
-
-    /// Offers again what was shed, when nobody has watched it for a while.
-    fn forgive(&mut self) {
-        let Some((count, since)) = self.shed else { return };
-        let watched = (0..count).any(|place| self.at(place).is_some());
-        if !watched && since.elapsed() >= SHED_FOR {
-            self.shed = None;
-            self.changed = true;
         }
     }
 
@@ -540,102 +375,6 @@ impl Renditions {
     pub(crate) fn end(&mut self) {
         (self.relay, self.leaving) = (None, None);
         self.slots.iter_mut().for_each(|slot| slot.follower.expect_from(None));
-    }
-
-    /// Shows what is new.
-    pub(crate) fn publish(&mut self, live: &LiveStream) {
-        if let Some(watched) = &self.watched {
-            live.is_watched_by(watched);
-        }
-        let shed = self.shed.map_or(0, |(count, _)| count);
-        let mut changed = std::mem::take(&mut self.changed);
-        for slot in &mut self.slots {
-            if let Some(snapshot) = slot.follower.poll_snapshot() {
-                snapshot.note_published(std::time::Instant::now());
-                match &slot.sender {
-                    Some(sender) => {
-                        sender.send_replace(snapshot);
-                    }
-                    None => slot.sender = Some(Arc::new(watch::channel(snapshot).0)),
-                }
-            }
-            let state = slot.state(shed);
-            changed |= slot.told.replace(state) != Some(state);
-        }
-        let state = self.state();
-        changed |= state != self.state;
-        self.state = state;
-        if changed {
-            live.show(self.offer());
-        }
-    }
-
-    fn offer(&self) -> Offer {
-        let shown = self.slots.iter().map(|slot| Rendition {
-            name: slot.follower.rendition().to_owned(),
-            state: slot.told.unwrap_or(RenditionState::Gone),
-            promise: Arc::clone(&slot.promise),
-            sender: slot.sender.clone(),
-            demand: Arc::clone(&slot.demand),
-        });
-        let mut renditions: Vec<Rendition> = shown.collect();
-        if self.state == LadderState::Sent {
-            // Their numbers say nothing of their order.
-            let pixels = |one: &Rendition| one.facts().size.map_or(0, |(wide, high)| u64::from(wide) * u64::from(high));
-            renditions.sort_by_key(|one| (std::cmp::Reverse(pixels(one)), one.name.clone()));
-        }
-        let pictures = renditions.iter().any(|rendition| rendition.offered() && rendition.name != playlist::AUDIO_ONLY);
-        let source = self.source_offered == Passthrough::Top || !pictures;
-        let sound_alone_by_type = self
-            .slots
-            .iter()
-            .any(|slot| matches!(slot.origin, Origin::Encoder(_)) && slot.follower.rendition() == playlist::AUDIO_ONLY);
-        let encoder_note = self.encoder_note.clone();
-        Offer { source, sound_alone_by_type, renditions, ladder: self.state.clone(), encoder_note }
-    }
-
-    fn state(&self) -> LadderState {
-        if let Some(settled) = &self.settled {
-            return settled.clone();
-        }
-        if let Some((count, _)) = self.shed {
-            return LadderState::Shed(count);
-        }
-        let encoded = || self.slots.iter().filter(|slot| matches!(slot.origin, Origin::Encoder(_)));
-        let made = encoded().filter(|slot| slot.told == Some(RenditionState::Made)).count();
-        match (made, encoded().any(|slot| slot.awake)) {
-            (1.., _) => LadderState::Running(made),
-            (0, true) => LadderState::Waiting,
-            (0, false) if self.relay.is_some() => LadderState::Asleep,
-            (0, false) => LadderState::Waiting,
-        }
-    }
-}
-
-impl Slot {
-    /// It is made of nothing any more.
-    fn rest(&mut self) {
-        self.leave();
-        self.follower.expect_from(None);
-    }
-
-    /// The same, once what is made of it is there.
-    fn leave(&mut self) {
-        (self.origin, self.awake) = (Origin::Nothing, false);
-        self.demand.sleep();
-    }
-
-    fn state(&self, shed: usize) -> RenditionState {
-        match self.origin {
-            Origin::Nothing => RenditionState::Gone,
-            // What it is like is known from its playlist.
-            Origin::Sent if self.sender.is_none() => RenditionState::Gone,
-            Origin::Encoder(place) if place < shed => RenditionState::Gone,
-            // At a stream's beginning there is no playlist before a segment is closed.
-            _ if self.awake && self.follower.is_shown() && self.sender.is_some() => RenditionState::Made,
-            _ if self.awake => RenditionState::Waking,
-            _ => RenditionState::Asleep,
-        }
     }
 }
 

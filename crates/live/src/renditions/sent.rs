@@ -3,7 +3,8 @@
 //! They replace the ladder that would be encoded: an encoder that sends several sizes has paid for them. A track becomes a rendition with its
 //! first keyframe, when its size and frame rate are known and with them its name. One that stops is no longer listed, until its next keyframe.
 
-use super::{Origin, RENDITIONS_MAX, Renditions};
+use super::slot::Origin;
+use super::{RENDITIONS_MAX, Renditions};
 use crate::ladder::plan::Passthrough;
 use crate::stream::LadderState;
 use headwater_hls::Packager;

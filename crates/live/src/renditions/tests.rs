@@ -3,15 +3,16 @@
 use super::*;
 use crate::ladder::pipes::Pipes;
 use crate::session::Identity;
-use crate::stream::Asked;
+use crate::stream::{Asked, RenditionState};
 use bytes::Bytes;
-use headwater_hls::Latency;
 use headwater_hls::lint::{Linter, Severity, across};
 use headwater_hls::playlist::Delta;
+use headwater_hls::{Latency, Snapshot};
 use headwater_media::WallTime;
 use headwater_media::codec::{CodecConfig, aac, avc};
 use headwater_model::ivs::ChannelType;
 use headwater_model::{Realm, Timestamp};
+use tokio::sync::watch;
 
 const START: Timestamp = Timestamp(1_795_498_182_123);
 
