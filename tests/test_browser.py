@@ -1,10 +1,11 @@
-"""A viewer's whole evening in a real Chromium, against the real server: tests/browser/journey.mjs tells it."""
+"""A viewer's whole evening in a real Chromium and its main points in a real Firefox, against the real server: tests/browser/journey.mjs and firefox.mjs tell it."""
 
 import http.server
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import threading
 
@@ -54,23 +55,22 @@ def levers(server):
     listener.shutdown()
 
 
-@pytest.mark.timeout(420)
-def test_a_viewers_evening(server, levers, tmp_path):
+def an_evening(server, levers, tmp_path, script, **more):
+    """Deploys a site, lets a browser watch it, and says how many things were as they must be."""
     address, outputs = levers
     template = tmp_path / "evening.yaml"
     template.write_text(TEMPLATE)
     server.cli("deploy", template, "--stack-name", "evening")
     outputs.update(server.outputs("evening"))
-    screenshots = pathlib.Path(os.environ.get("HEADWATER_SCREENSHOTS", tmp_path / "screenshots"))
     options = {
         "site": outputs["WebsiteUrl"] + "/",
         "ingest": f"rtmp://127.0.0.1:{server.rtmp_port}/app/{outputs['StreamKey']}",
         "putMetadata": ["curl", "-sS", "-f", f"{address}/metadata", "--data-binary"],
         "restartServer": ["curl", "-sS", "-f", "-X", "POST", f"{address}/restart"],
-        "screenshots": str(screenshots),
+        **more,
     }
     done = subprocess.run(
-        ["node", "run.mjs"], cwd=BROWSER, capture_output=True, text=True, timeout=400,
+        ["node", script], cwd=BROWSER, capture_output=True, text=True, timeout=400,
         env={**os.environ, "HEADWATER_BROWSER": json.dumps(options)},
     )
     print(done.stdout, done.stderr)
@@ -78,4 +78,16 @@ def test_a_viewers_evening(server, levers, tmp_path):
     assert closing, f"the browser's test did not come to its end:\n{done.stdout}\n{done.stderr}"
     failures = [line for line in done.stdout.splitlines() if "FAILED" in line]
     assert done.returncode == 0 and closing[2] == "0", "\n".join(failures) or done.stdout
-    assert int(closing[1]) >= 40
+    return int(closing[1])
+
+
+@pytest.mark.timeout(420)
+def test_a_viewers_evening(server, levers, tmp_path):
+    screenshots = pathlib.Path(os.environ.get("HEADWATER_SCREENSHOTS", tmp_path / "screenshots"))
+    assert an_evening(server, levers, tmp_path, "run.mjs", screenshots=str(screenshots)) >= 40
+
+
+def test_a_viewers_evening_in_firefox(server, levers, tmp_path):
+    firefox = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
+    assert firefox, "neither firefox-esr nor firefox is installed"
+    assert an_evening(server, levers, tmp_path, "firefox.mjs", firefox=firefox) >= 13
