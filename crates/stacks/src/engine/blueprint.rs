@@ -8,7 +8,7 @@ use crate::resolve::{
     Lookup, NoResources, Outcome, Resources, Scope, Surroundings, Work, broken_rules, conditions, scalar,
 };
 use crate::schema::Acknowledge;
-use crate::state::{Argument, Output, Resource, Stack};
+use crate::state::{Argument, Output, Resource};
 use crate::template::problem::Problems;
 use crate::template::{Fault, Problem, ResourceDefinition, Template, TemplateError};
 use headwater_model::Secret;
@@ -133,11 +133,7 @@ impl Blueprint {
     }
 
     /// The outputs with the values of the resources that stand now.
-    pub(crate) fn outputs(
-        &self,
-        _stack: &Stack,
-        resources: &BTreeMap<String, Resource>,
-    ) -> Result<Vec<Output>, Problem> {
+    pub(crate) fn outputs(&self, resources: &BTreeMap<String, Resource>) -> Result<Vec<Output>, Problem> {
         self.with_scope(resources, &self.values, |scope| {
             let mut outputs = Vec::new();
             for definition in &self.template.outputs {

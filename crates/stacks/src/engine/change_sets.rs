@@ -249,7 +249,7 @@ impl Engine {
 
     async fn same_outputs(&self, stack: &Stack, blueprint: &Blueprint) -> Result<bool, Error> {
         let resources = self.resources_by_name(&stack.id).await?;
-        let outputs = blueprint.outputs(stack, &resources);
+        let outputs = blueprint.outputs(&resources);
         Ok(blueprint.template.description == stack.revision.description
             && outputs.is_ok_and(|outputs| outputs == stack.outputs))
     }

@@ -73,7 +73,7 @@ impl Driver {
     }
 
     async fn forward_finished(&mut self, blueprint: &Blueprint) -> Result<(), DriveError> {
-        let outputs = match blueprint.outputs(&self.ledger.stack, &self.ledger.resources) {
+        let outputs = match blueprint.outputs(&self.ledger.resources) {
             Ok(outputs) => outputs,
             Err(problem) => return self.forward_failed(problem.to_string()).await,
         };

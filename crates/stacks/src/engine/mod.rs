@@ -29,7 +29,7 @@ use crate::state::{
     TemplateText,
 };
 use crate::template::{Problem, Template, TemplateError};
-pub(crate) use blueprint::Blueprint;
+pub(crate) use blueprint::{Blueprint, capabilities};
 use headwater_model::{Realm, Timestamp};
 use headwater_store::{Batch, Select, Store, Versioned, find, list};
 use serde_json::json;
@@ -271,7 +271,7 @@ impl Engine {
         let same_shape = plan.changes.is_empty()
             && tags == stack.revision.tags
             && blueprint.template.description == stack.revision.description
-            && blueprint.outputs(&stack, &resources).is_ok_and(|outputs| outputs == stack.outputs);
+            && blueprint.outputs(&resources).is_ok_and(|outputs| outputs == stack.outputs);
         if same_shape && stack.status != StackStatus::UpdateFailed && stack.status != StackStatus::CreateFailed {
             return Err(Error::NoChange);
         }
@@ -425,7 +425,7 @@ impl Engine {
             template.resources.iter().map(|resource| resource.resource_type.name.clone()).collect();
         types.sort();
         types.dedup();
-        let (capabilities, acknowledged) = blueprint::capabilities(&template, self.registry());
+        let (capabilities, acknowledged) = capabilities(&template, self.registry());
         Ok(Summary { template, capabilities, acknowledged, resource_types: types })
     }
 
