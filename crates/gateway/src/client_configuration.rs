@@ -67,15 +67,11 @@ async fn answer(State(shared): State<Shared>, request: Request<Body>) -> Respons
         Ok(body) => body,
         Err(ServiceError { status, message, .. }) => return respond(status, refusal(None, &message)),
     };
-    // The error's text may quote the request, and with it the key.
-    let Ok(wire) = serde_json::from_slice::<Wire>(&body) else {
-        return respond(StatusCode::BAD_REQUEST, refusal(None, "The request is not JSON of the documented form."));
+    let (version, asked) = match read(&body) {
+        Ok(read) => read,
+        Err((status, refusal)) => return respond(status, refusal),
     };
-    let version = wire.schema_version.clone();
-    if wire.service.as_deref() != Some(SERVICE) {
-        return respond(StatusCode::OK, refusal(version, "The member service of the request must be IVS."));
-    }
-    match get_client_configuration(&shared.control, &wire.into(), peer, Timestamp::now()).await {
+    match get_client_configuration(&shared.control, &asked, peer, Timestamp::now()).await {
         Ok(configuration) => respond(StatusCode::OK, configured(version, &configuration)),
         Err(declined @ Declined::Failed(_)) => {
             tracing::error!(error = &declined as &dyn std::error::Error, "a client configuration could not be made");
@@ -86,6 +82,20 @@ async fn answer(State(shared): State<Shared>, request: Request<Body>) -> Respons
             respond(StatusCode::OK, refusal(version, &declined.to_string()))
         }
     }
+}
+
+/// What is asked for, and in which version of the schema; or the answer to what is none.
+pub(crate) fn read(body: &[u8]) -> Result<(Option<String>, Asked), (StatusCode, Value)> {
+    // The error's text may quote the request, and with it the key.
+    let Ok(wire) = serde_json::from_slice::<Wire>(body) else {
+        let text = "The request is not JSON of the documented form.";
+        return Err((StatusCode::BAD_REQUEST, refusal(None, text)));
+    };
+    let version = wire.schema_version.clone();
+    if wire.service.as_deref() != Some(SERVICE) {
+        return Err((StatusCode::OK, refusal(version, "The member service of the request must be IVS.")));
+    }
+    Ok((version, wire.into()))
 }
 
 /// The encoder's own address: not told by a proxy, whose headers anybody may write.
@@ -255,7 +265,7 @@ fn refusal(version: Option<String>, text: &str) -> Value {
     })
 }
 
-fn configured(version: Option<String>, configuration: &Configuration) -> Value {
+pub(crate) fn configured(version: Option<String>, configuration: &Configuration) -> Value {
     let Configuration { id, encoder, tracks, audio: (kbps, channels), vod_audio, endpoints, authentication } =
         configuration;
     let endpoint = |endpoint: &Endpoint| {

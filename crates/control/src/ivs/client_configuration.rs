@@ -20,8 +20,8 @@ use super::ingest::takes_plain;
 use super::{channel, keys};
 use crate::{Control, Error};
 use headwater_model::ivs::{
-    CLIENT_KEY_HOURS, Channel, ClientConfiguration, ClientKey, ConfiguredTrack, MultitrackPolicy, VideoCodec,
-    VideoTrack,
+    CLIENT_KEY_HOURS, Channel, ClientConfiguration, ClientKey, ConfiguredTrack, MultitrackInput, MultitrackPolicy,
+    StreamKey, VideoCodec, VideoTrack,
 };
 use headwater_model::{Secret, Timestamp};
 use std::net::IpAddr;
@@ -172,7 +172,23 @@ pub async fn get_client_configuration(
     if endpoints.is_empty() {
         return Err(Declined::NoEndpoint);
     }
-    let input = channel.multitrack;
+    let configuration = configure(request, channel.multitrack, &stream_key, endpoints, now)?;
+    let (tracks, encoder) = (configuration.tracks.len(), configuration.encoder.id());
+    tracing::info!(channel = channel.arn, configuration = %configuration.id, tracks, encoder, "encoder configured");
+    Ok(configuration)
+}
+
+/// The configuration for an encoder whose stream key is good and whose channel takes several tracks like this.
+///
+/// # Errors
+/// [`Declined`].
+pub fn configure(
+    request: &Request,
+    input: MultitrackInput,
+    stream_key: &StreamKey,
+    endpoints: Vec<Endpoint>,
+    now: Timestamp,
+) -> Result<Configuration, Declined> {
     let Some(maximum) = input.maximum_resolution.filter(|_| input.enabled) else { return Err(Declined::NotEnabled) };
     let machine = &request.machine;
     let encoder = VideoEncoder::choose(machine).ok_or(Declined::NoEncoder)?;
@@ -187,8 +203,7 @@ pub async fn get_client_configuration(
         tracks: tracks.iter().map(configured_track).collect(),
     };
     let authentication =
-        ClientKey::make(&stream_key, &configured).expect("a ladder has one to five tracks of 1080p at most");
-    tracing::info!(channel = channel.arn, configuration = %configured.id, tracks = tracks.len(), encoder = encoder.id(), "encoder configured");
+        ClientKey::make(stream_key, &configured).expect("a ladder has one to five tracks of 1080p at most");
     Ok(Configuration {
         id: configured.id,
         encoder,
