@@ -108,7 +108,7 @@ impl Broadcast {
                 Ok(())
             }
             Stage::OnAir(admitted, publisher) => {
-                let metadata = admitted.completed(metadata);
+                let metadata = completed(metadata, &admitted.shown);
                 Ok(publisher.send(Input::Metadata(metadata)).await?)
             }
         }
@@ -235,29 +235,8 @@ impl Admitted {
     fn words(&mut self) -> Option<StreamMetadata> {
         match (self.metadata.take(), &self.shown) {
             (None, Shown::StreamKey | Shown::Expired) => None,
-            (metadata, _) => Some(self.completed(metadata.unwrap_or_default())),
+            (metadata, _) => Some(completed(metadata.unwrap_or_default(), &self.shown)),
         }
-    }
-
-    /// OBS says nothing of its further tracks, and they are as it was told.
-    fn completed(&self, mut metadata: StreamMetadata) -> StreamMetadata {
-        let Shown::Configured(configuration) = &self.shown else { return metadata };
-        for (number, configured) in (0..).zip(&configuration.tracks) {
-            let Some(track) = FurtherTrack::new(number) else { continue };
-            let told = FurtherMetadata {
-                track,
-                frame_rate_millis: Some(configured.frame_rate_millis),
-                video_bitrate: Some(u64::from(configured.kbps) * 1_000),
-            };
-            match metadata.further.iter_mut().find(|words| words.track == track) {
-                Some(words) => {
-                    words.frame_rate_millis = words.frame_rate_millis.or(told.frame_rate_millis);
-                    words.video_bitrate = words.video_bitrate.or(told.video_bitrate);
-                }
-                None => metadata.further.push(told),
-            }
-        }
-        metadata
     }
 
     fn unusable(&mut self, error: &flv::Error) -> Result<(), Over> {
@@ -305,7 +284,29 @@ fn fingerprint(key: &str) -> String {
     Sha256::digest(key.as_bytes())[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn stream_metadata(values: &Object) -> StreamMetadata {
+/// OBS says nothing of its further tracks, and they are as it was told.
+pub(crate) fn completed(mut metadata: StreamMetadata, shown: &Shown) -> StreamMetadata {
+    let Shown::Configured(configuration) = shown else { return metadata };
+    for (number, configured) in (0..).zip(&configuration.tracks) {
+        let Some(track) = FurtherTrack::new(number) else { continue };
+        let told = FurtherMetadata {
+            track,
+            frame_rate_millis: Some(configured.frame_rate_millis),
+            video_bitrate: Some(u64::from(configured.kbps) * 1_000),
+        };
+        match metadata.further.iter_mut().find(|words| words.track == track) {
+            Some(words) => {
+                words.frame_rate_millis = words.frame_rate_millis.or(told.frame_rate_millis);
+                words.video_bitrate = words.video_bitrate.or(told.video_bitrate);
+            }
+            None => metadata.further.push(told),
+        }
+    }
+    metadata
+}
+
+/// What `onMetaData` says, in our units.
+pub(crate) fn stream_metadata(values: &Object) -> StreamMetadata {
     let number = |name: &str| values.get(name).and_then(Value::as_number);
     let pixels = |name: &str| number(name).filter(|n| (1.0..=65_535.0).contains(n)).map(|n| n as u32);
     StreamMetadata {
