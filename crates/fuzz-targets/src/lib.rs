@@ -7,12 +7,15 @@
 //! |---|---|
 //! | [`media`] | message bodies, codec headers, the encoder's pipe |
 //! | [`wire`] | RTMP sessions, AMF0 |
+//! | [`publisher`] | keys of configurations, requests for them, `onMetaData` |
 //! | [`text`] | queries, headers, bodies, signatures, templates, patterns, policies |
 //! | [`messages`] | how an input holds several messages |
 //! | [`seeds`] | inputs to begin with |
 
 pub mod media;
 pub mod messages;
+#[cfg(feature = "services")]
+pub mod publisher;
 pub mod seeds;
 #[cfg(feature = "services")]
 pub mod text;
@@ -62,9 +65,17 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "services")]
     Target { name: "template", run: text::template, seeds: seeds::templates },
     #[cfg(feature = "services")]
+    Target { name: "template_update", run: text::template_update, seeds: seeds::template_updates },
+    #[cfg(feature = "services")]
     Target { name: "event_pattern", run: text::event_pattern, seeds: seeds::event_patterns },
     #[cfg(feature = "services")]
     Target { name: "target_input", run: text::target_input, seeds: seeds::target_inputs },
+    #[cfg(feature = "services")]
+    Target { name: "client_key", run: publisher::client_key, seeds: seeds::client_keys },
+    #[cfg(feature = "services")]
+    Target { name: "client_configuration", run: publisher::client_configuration, seeds: seeds::client_configurations },
+    #[cfg(feature = "services")]
+    Target { name: "publisher_metadata", run: publisher::publisher_metadata, seeds: seeds::data_messages },
 ];
 
 /// The target of that name.

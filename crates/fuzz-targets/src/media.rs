@@ -33,7 +33,7 @@ fn name(track: FurtherTrack) -> String {
 }
 
 /// The playlist's text, which must keep the rules.
-fn linted(linter: &mut Linter, snapshot: &Snapshot) -> String {
+pub(crate) fn linted(linter: &mut Linter, snapshot: &Snapshot) -> String {
     let text = playlist::media(snapshot, Delta::Full);
     let broken = linter.check(&text).into_iter().find(|finding| finding.severity == Severity::Error);
     assert!(broken.is_none(), "{broken:?}\n{text}");

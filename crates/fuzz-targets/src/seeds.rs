@@ -1,6 +1,7 @@
 //! Inputs to begin with: what real encoders sent, cut into what each target reads, and the examples.
 
 use crate::messages::{self, Message, What};
+use crate::wire::{command, message};
 use bytes::{Bytes, BytesMut};
 use headwater_hls::{Latency, Options, Packager};
 use headwater_media::codec::{CodecConfig, av1, avc, hevc};
@@ -47,17 +48,7 @@ pub fn sessions() -> Vec<Vec<u8>> {
 
 /// A session that publishes by Enhanced RTMP's words and sends an aggregate.
 fn aggregated() -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut send = |kind: u8, body: &[u8]| {
-        let length = u32::try_from(body.len()).expect("small").to_be_bytes();
-        out.extend([3, 0, 0, 0, length[1], length[2], length[3], kind, 1, 0, 0, 0]);
-        // Chunks of 128 bytes, until another size is told.
-        for (number, chunk) in body.chunks(128).enumerate() {
-            out.extend(if number == 0 { &[][..] } else { &[0xc3] });
-            out.extend(chunk);
-        }
-    };
-    let command = |values: &[Value]| {
+    let values = |values: &[Value]| {
         let mut bytes = BytesMut::new();
         amf0::encode_all(values, &mut bytes);
         bytes.to_vec()
@@ -67,40 +58,33 @@ fn aggregated() -> Vec<u8> {
         .with("fourCcList", Value::StrictArray(vec![Value::from("hvc1"), Value::from("*")]))
         .with("videoFourCcInfoMap", Value::Object(Object::new().with("av01", 7.0)))
         .with("capsEx", 15.0);
-    send(20, &command(&[Value::from("connect"), Value::Number(1.0), Value::Object(properties)]));
-    send(20, &command(&[Value::from("releaseStream"), Value::Number(2.0), Value::Null, Value::from("sk_key")]));
-    send(
-        17,
-        &[&[0][..], &command(&[Value::from("FCPublish"), Value::Number(3.0), Value::Null, Value::from("sk_key")])]
-            .concat(),
-    );
-    send(20, &command(&[Value::from("createStream"), Value::Number(4.0), Value::Null]));
-    send(
-        20,
-        &command(&[
-            Value::from("publish"),
-            Value::Number(5.0),
-            Value::Null,
-            Value::from("sk_key?a=b"),
-            Value::from("live"),
-        ]),
-    );
-    let words = Object::new().with("width", 1280.0).with(
-        "videoTrackIdInfoMap",
-        Value::Object(Object::new().with("1", Value::Object(Object::new().with("framerate", 30.0)))),
-    );
-    send(18, &command(&[Value::from("@setDataFrame"), Value::from("onMetaData"), Value::EcmaArray(words)]));
-    send(
-        22,
-        &[9, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0x17, 0, 0, 0, 0, 0, 14, 8, 0, 0, 1, 0, 0, 9, 0, 0, 0, 0, 0xaf, 0, 0, 0, 12],
-    );
-    send(4, &[0, 6, 0, 0, 0, 1]);
-    send(2, &[0, 0, 0, 3]);
-    send(5, &[0, 0, 1, 0]);
-    send(20, &command(&[Value::from("FCUnpublish"), Value::Number(6.0), Value::Null, Value::from("sk_key")]));
-    send(20, &command(&[Value::from("deleteStream"), Value::Number(7.0), Value::Null, Value::Number(1.0)]));
+    let fcpublish = values(&[Value::from("FCPublish"), Value::Number(3.0), Value::Null, Value::from("sk_key")]);
+    let [key, kind] = ["sk_key?a=b", "live"].map(Value::from);
+    let aggregate =
+        [9, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0x17, 0, 0, 0, 0, 0, 14, 8, 0, 0, 1, 0, 0, 9, 0, 0, 0, 0, 0xaf, 0, 0, 0, 12];
+    let mut out = [
+        command(&[Value::from("connect"), Value::Number(1.0), Value::Object(properties)]),
+        command(&[Value::from("releaseStream"), Value::Number(2.0), Value::Null, Value::from("sk_key")]),
+        message(17, &[&[0][..], &fcpublish].concat()),
+        command(&[Value::from("createStream"), Value::Number(4.0), Value::Null]),
+        command(&[Value::from("publish"), Value::Number(5.0), Value::Null, key, kind]),
+        message(18, &values(&[Value::from("@setDataFrame"), Value::from("onMetaData"), Value::EcmaArray(words())])),
+        message(22, &aggregate),
+        message(4, &[0, 6, 0, 0, 0, 1]),
+        message(2, &[0, 0, 0, 3]),
+        message(5, &[0, 0, 1, 0]),
+        command(&[Value::from("FCUnpublish"), Value::Number(6.0), Value::Null, Value::from("sk_key")]),
+        command(&[Value::from("deleteStream"), Value::Number(7.0), Value::Null, Value::Number(1.0)]),
+    ]
+    .concat();
     out.push(63);
     out
+}
+
+/// What an encoder says of a stream with a further track.
+fn words() -> Object {
+    let further = Object::new().with("1", Value::Object(Object::new().with("framerate", 30.0)));
+    Object::new().with("width", 1280.0).with("videoTrackIdInfoMap", Value::Object(further))
 }
 
 /// What a capture's publisher said.
@@ -147,6 +131,35 @@ pub fn metadata() -> Vec<Vec<u8>> {
         bytes.to_vec()
     };
     CAPTURES.iter().filter_map(|capture| said(capture).metadata).map(written).collect()
+}
+
+/// `onMetaData` as the body of a data message, as encoders send it; and with every word that is read.
+#[cfg(feature = "services")]
+pub fn data_messages() -> Vec<Vec<u8>> {
+    let written = |values: Value| {
+        let mut bytes = BytesMut::new();
+        amf0::encode_all(&[Value::from("@setDataFrame"), Value::from("onMetaData"), values], &mut bytes);
+        bytes.to_vec()
+    };
+    let said = CAPTURES.iter().filter_map(|capture| said(capture).metadata).map(Value::EcmaArray);
+    let further = |kbps: f64| Value::Object(Object::new().with("framerate", 29.97).with("videodatarate", kbps));
+    let further = Object::new().with("1", further(700.0)).with("2", further(1e6)).with("255", further(1.0));
+    let all = Object::new()
+        .with("encoder", "obs-output module (libobs version 32.2.2)")
+        .with("width", 1920.0)
+        .with("height", 1080.0)
+        .with("framerate", 60.0)
+        .with("videodatarate", 6000.0)
+        .with("audiodatarate", 160.0)
+        .with("videoTrackIdInfoMap", Value::Object(further));
+    let all = [Value::Object(all), Value::EcmaArray(words())].map(written);
+    said.map(written).chain(all).chain(metadata()).collect()
+}
+
+/// A stream of H.264 and AAC: nine seconds.
+#[cfg(feature = "services")]
+pub(crate) fn plain_stream() -> Vec<Message> {
+    stream(Sent::Legacy)
 }
 
 /// What happens to a stream, as [`messages::read`] reads it: what captures hold, and short streams of every codec and layout.
@@ -497,6 +510,60 @@ pub fn templates() -> Vec<Vec<u8>> {
         include_str!("../../../examples/blog-post.yaml"),
         FUNCTIONS,
         r#"{"Resources":{"C":{"Type":"AWS::IVS::Channel","Properties":{"Name":{"Fn::Sub":"${AWS::StackName}-c"}}}}}"#,
+    ])
+}
+
+/// Updates: templates and what they may be changed to.
+#[cfg(feature = "services")]
+pub fn template_updates() -> Vec<Vec<u8>> {
+    let (channel, live) = (include_str!("../../../examples/channel.yaml"), include_str!("../../../examples/live.yaml"));
+    let changed = FUNCTIONS.replace("Name: n,", "Name: m,").replace("Count: \"4\"", "Count: \"5\"");
+    let moved = FUNCTIONS.replace("Type: Custom::T", "Type: AWS::T").replace("DependsOn: [Other]", "DependsOn: []");
+    let (one, two) = (SMALL, SMALL.replace("BASIC", "STANDARD").replace("Retain", "Delete"));
+    let update = |parts: [&str; 4]| parts.join("\u{1e}");
+    texts(&[
+        channel,
+        &update([channel, "", live, ""]),
+        &update([live, "", channel, ""]),
+        &update([FUNCTIONS, "Stage=prod", "", "Stage=test\nNames=p,q"]),
+        &update([FUNCTIONS, "Size=4", &changed, "Size=5"]),
+        &update([FUNCTIONS, "", &moved, ""]),
+        &update([one, "P=a", &two, "P=a"]),
+        &update([one, "P=a", "", "P=b"]),
+        &update([&two, "", r#"{"Resources":{"C":{"Type":"AWS::C"}}}"#, ""]),
+    ])
+}
+
+/// Resources that need one another, of which one is replaced.
+#[cfg(feature = "services")]
+const SMALL: &str = r#"{"Parameters":{"P":{"Type":"String","Default":"a"}},"Resources":{
+"A":{"Type":"AWS::A","DeletionPolicy":"Retain","Properties":{"Type":"BASIC","Items":[{"Ref":"P"}]}},
+"B":{"Type":"Custom::B","Properties":{"Name":{"Ref":"A"},"Variables":{"V":{"Fn::GetAtt":["A","Arn"]}}}},
+"C":{"Type":"AWS::C","Properties":{"X":{"Fn::Sub":"${A.Whole.Part} ${B.Arn} ${P}"},"Document":{"Fn::GetAtt":["A","Whole"]}}}},
+"Outputs":{"O":{"Value":{"Ref":"C"}}}}"#;
+
+/// Keys of configurations, with the id that comes with one, and what a configuration may hold.
+#[cfg(feature = "services")]
+pub fn client_keys() -> Vec<Vec<u8>> {
+    use crate::publisher::{configuration, stream_key};
+    use headwater_model::ivs::ClientKey;
+    let configuration = configuration();
+    let key = ClientKey::make(&stream_key(), &configuration).expect("a configuration of two tracks");
+    let track = [0, 0, 0, 7, 128, 0, 0, 4, 56, 0, 0, 234, 96, 0, 0, 23, 112];
+    let held = [&1_795_498_182_000i64.to_be_bytes()[..], &[7; 16], &track, &track].concat();
+    let whole = [format!("{}\n{}\n", key.expose(), configuration.id).as_bytes(), &held].concat();
+    let mut seeds = texts(&["mt1.abcDEF012345.AAAA.AAAA\nx\n", "sk_us-east-1_abc\n\n"]);
+    seeds.push(whole);
+    seeds
+}
+
+/// Requests for a configuration, as OBS 32 words them on two machines, and as IVS documents the older schema.
+#[cfg(feature = "services")]
+pub fn client_configurations() -> Vec<Vec<u8>> {
+    texts(&[
+        r#"{"service":"IVS","schema_version":"2025-01-25","authentication":"sk_a?bandwidthtest=true","client":{"name":"obs-studio","version":"32.2.2","supported_codecs":["av1","h264","h265"]},"capabilities":{"cpu":{"physical_cores":8,"logical_cores":16,"speed":3600,"name":"AMD Ryzen 7"},"memory":{"total":33000000000,"free":16000000000},"gaming_features":null,"system":{"version":"13","name":"Debian GNU/Linux","build":0,"release":"6.12","revision":"","bits":64,"arm":false,"armEmulation":false},"gpu":[{"model":"GeForce RTX 3060","vendor_id":4318,"device_id":1,"dedicated_video_memory":1,"shared_system_memory":1,"driver_version":"4.6.0 NVIDIA 550.54.14"}]},"preferences":{"maximum_aggregate_bitrate":null,"maximum_video_tracks":null,"vod_track_audio":false,"composition_gpu_index":0,"audio_samples_per_sec":48000,"audio_channels":2,"canvases":[{"width":1920,"height":1080,"canvas_width":1920,"canvas_height":1080,"framerate":{"numerator":60,"denominator":1}}]}}"#,
+        r#"{"service":"IVS","schema_version":"2025-01-25","authentication":"sk_a","client":{"supported_codecs":["h264"],"supported_encoders":["obs_x264","ffmpeg_vaapi_tex"]},"capabilities":{"cpu":{"logical_cores":4},"gpu":null,"system":{"name":"Darwin","release":"","arm":true}},"preferences":{"audio_channels":6,"vod_track_audio":true,"maximum_aggregate_bitrate":4500,"maximum_video_tracks":3,"canvases":[{"width":640,"height":360,"framerate":{"numerator":30000,"denominator":1001}}]}}"#,
+        r#"{"service":"IVS","schema_version":"2024-06-04","authentication":"sk_a","capabilities":{"system":{"name":"Windows"},"gpu":[{"vendor_id":4098},{"vendor_id":32902}]},"preferences":{"width":720,"height":1280,"framerate":{"numerator":144,"denominator":1},"composition_gpu_index":1,"maximum_streaming_bandwidth":9000,"maximum_resolution":"FULL_HD"}}"#,
     ])
 }
 

@@ -222,6 +222,56 @@ pub fn template(input: &[u8]) {
     }
 }
 
+/// A template, values of its parameters (`name=value`, a line each), a changed template and values of its parameters, with a record separator
+/// between any two; what is left out is as before. Nothing is planned for what stands already, what is sure is done, what is done was planned, and
+/// after that nothing is planned again.
+pub fn template_update(input: &[u8]) {
+    use headwater_stacks::doors::{Update, Version, update};
+    use headwater_stacks::plan::{Action, Certainty};
+    use headwater_stacks::template::limits::RESOURCES_MAX;
+    let mut parts = text(input).split('\u{1e}');
+    let mut version = |template| Version {
+        template: parts.next().filter(|part| !part.is_empty()).unwrap_or(template),
+        given: parts
+            .next()
+            .into_iter()
+            .flat_map(str::lines)
+            .filter_map(|line| line.split_once('='))
+            .map(owned)
+            .collect(),
+    };
+    let former = version("");
+    let next = version(former.template);
+    let Update { same, planned, done, after } = match update(&former, &next) {
+        Ok(update) => update,
+        Err(error) => {
+            assert!(!error.problems.is_empty() && !error.to_string().is_empty());
+            return;
+        }
+    };
+    assert!(same.changes.is_empty(), "nothing has changed: {same:?}");
+    assert!(after.changes.is_empty(), "all is done: {after:?}");
+    if (former.template, &former.given) == (next.template, &next.given) {
+        assert!(planned.changes.is_empty() && done.is_empty(), "{planned:?} {done:?}");
+    }
+    assert!(planned.changes.len() <= 2 * RESOURCES_MAX);
+    for change in planned.changes.iter().filter(|change| change.certainty == Certainty::Certain) {
+        assert_eq!(done.get(&change.logical_id), Some(&change.action), "{change:?}");
+    }
+    for (logical_id, action) in &done {
+        let change = planned.changes.iter().find(|change| change.logical_id == *logical_id);
+        let told = change.is_some_and(|change| {
+            // What may turn out to be another one may turn out to be a change.
+            change.action == *action || (change.action, *action) == (Action::Replace, Action::Modify)
+        });
+        assert!(told, "{logical_id}: {action:?} is done, planned was {change:?}");
+    }
+}
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
 fn event(detail: Value) -> headwater_model::event::Event {
     headwater_model::event::Event {
         id: "x".into(),

@@ -140,6 +140,10 @@ targets!(
     metric_math
     log_filter
     template
+    template_update
     event_pattern
     target_input
+    client_key
+    client_configuration
+    publisher_metadata
 );

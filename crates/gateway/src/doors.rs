@@ -1,8 +1,9 @@
 //! Doors for fuzzing: what this crate reads of callers and no other crate needs, by plain types.
 
 use crate::sigv4::{Chunks, Presented, Scope, SigningKey, chunks};
-use crate::{cbor, cloudwatch};
+use crate::{cbor, client_configuration, cloudwatch};
 use bytes::Bytes;
+use headwater_control::ivs::client_configuration::{Configuration, Declined, Request};
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
@@ -40,4 +41,16 @@ pub fn chunked(body: &[u8]) -> [Option<Bytes>; 3] {
         let key = SigningKey::derive("secret", &scope);
         chunks(how, &HeaderMap::new(), body, &presented, key).ok()
     })
+}
+
+/// Reads the body of a `GetClientConfiguration`, has it configured, and gives what was configured with the answer; `None` if it is none or nothing is
+/// configured.
+pub fn client_configuration(
+    body: &[u8],
+    configure: impl FnOnce(&Request) -> Result<Configuration, Declined>,
+) -> Option<(Request, Configuration, Value)> {
+    let (version, asked) = client_configuration::read(body).ok()?;
+    let configuration = configure(&asked).ok()?;
+    let answer = client_configuration::configured(version, &configuration);
+    Some((asked, configuration, answer))
 }

@@ -24,7 +24,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("control", &["model", "store", "live", "bus", "functions", "stacks", "sites", "interact"]),
     ("gateway", &["control", "model", "functions", "stacks", "sites", "interact", "bus", "live", "store"]),
     ("assets", &[]),
-    ("fuzz-targets", &["media", "rtmp", "hls", "model", "edge", "bus", "stacks", "sites", "control", "gateway"]),
+    (
+        "fuzz-targets",
+        &["media", "rtmp", "hls", "model", "edge", "bus", "stacks", "sites", "control", "gateway", "ingest", "live"],
+    ),
 ];
 
 /// Rooms without I/O and without a clock, and the crates that would bring them.

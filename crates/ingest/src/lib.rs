@@ -14,11 +14,13 @@
 //! | `broadcast` | what a session says, carried into live |
 //! | `held` | what an encoder sends before it may join |
 //! | `lobby` | where connections wait that have not shown a key yet |
+//! | [`doors`] | what fuzzing reaches |
 //!
 //! *Logs*: a span `connection` with protocol and peer around everything. Keys appear as a fingerprint of 32 bits at most.
 
 pub mod ca;
 pub mod directory;
+pub mod doors;
 pub mod limits;
 pub mod listener;
 

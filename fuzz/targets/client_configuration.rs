@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| headwater_fuzz_targets::publisher::client_configuration(input));
