@@ -192,7 +192,7 @@ class Server:
 class Encoder:
     """ffmpeg as an encoder: a test picture and a tone, in real time."""
 
-    def __init__(self, url, *extra, rate=30, gop=None, size="640x360", video=("-c:v", "libx264"), seconds=None):
+    def __init__(self, url, *extra, rate=30, gop=None, size="640x360", video=("-c:v", "libx264"), channels=1, seconds=None):
         gop = gop or 2 * rate
         self.log = None
         limit = ["-t", str(seconds)] if seconds else []
@@ -201,7 +201,7 @@ class Encoder:
              "-re", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate={rate}",
              "-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
              *video, "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-b:v", "800k",
-             "-g", str(gop), "-keyint_min", str(gop), "-sc_threshold", "0", "-c:a", "aac", "-b:a", "96k",
+             "-g", str(gop), "-keyint_min", str(gop), "-sc_threshold", "0", "-c:a", "aac", "-b:a", "96k", "-ac", str(channels),
              *extra, *limit, "-f", "flv", url],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )

@@ -9,8 +9,9 @@ use crate::wait::{self, Look, Snapshots};
 use crate::{Shared, admission, counting, guarded, playlist, respond};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
+use bytes::Bytes;
 use headwater_hls::snapshot::ADVANCE_PARTS_MAX;
-use headwater_hls::{Position, Snapshot};
+use headwater_hls::{Position, Segment, Snapshot};
 use headwater_live::{self as live, LiveStream};
 use headwater_model::playback::Refusal;
 use http::{HeaderMap, StatusCode};
@@ -133,14 +134,26 @@ fn snapshot(watch: &Snapshots) -> Arc<Snapshot> {
     watch.borrow().clone()
 }
 
+/// A segment as it is sent.
+enum Whole {
+    Made(Arc<Segment>),
+    /// One with gaps, for who does not know the tag: see [`Snapshot::filled`].
+    Filled(Vec<Bytes>),
+}
+
 async fn segment(shared: &Shared, watch: Snapshots, msn: u64, range: Range) -> Response {
     let found = wait::for_answer(watch, &shared.waiting, Kind::Media, |snapshot| match snapshot.segment(msn) {
-        Some(segment) => Look::Answer(Some(Arc::clone(segment)).filter(|segment| !segment.gap())),
+        Some(segment) if segment.gap() => Look::Answer(snapshot.filled(segment).map(Whole::Filled)),
+        Some(segment) => Look::Answer(Some(Whole::Made(Arc::clone(segment)))),
         None if msn == snapshot.next().msn && !snapshot.ended() => Look::Wait,
         None => Look::Answer(None),
     });
     match found.await {
-        Ok(Some(segment)) => respond::media(range, segment.chunks(), segment.bytes()),
+        Ok(Some(Whole::Made(segment))) => respond::media(range, segment.chunks(), segment.bytes()),
+        Ok(Some(Whole::Filled(chunks))) => {
+            let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+            respond::media(range, chunks.iter(), bytes)
+        }
         Ok(None) => not_found("there is no such segment"),
         Err(given_up) => playlist::respond_given_up(given_up),
     }

@@ -10,6 +10,7 @@
 mod cuts;
 mod hold;
 
+use crate::fill::Missing;
 use crate::packager::learn::{MS, Targets, ticks};
 use crate::packager::part::{self, Content};
 use crate::packager::window::Window;
@@ -413,7 +414,7 @@ impl Follower {
         (pictures && sound) || part.border <= self.expected_from.saturating_add(TOLERANCE)
     }
 
-    fn write(&mut self, cut: &PartCut) {
+    fn write(&mut self, cut: &Arc<PartCut>) {
         let mut pictures = self.take_pictures(cut);
         let (blocks, sound) = self.take_sound(cut);
         let heard = sound.clone();
@@ -465,7 +466,14 @@ impl Follower {
         if missing || foreign || unconfigured || too_large {
             self.gaps += u64::from(self.began);
             self.wants_keyframe = true;
-            let gap = Part { body: Bytes::new(), duration: cut.end - cut.start, independent: false, gap: true };
+            let gap = Part {
+                body: Bytes::new(),
+                duration: cut.end - cut.start,
+                independent: false,
+                gap: true,
+                missing: Some(Missing { sequence: self.sequence, cut: Arc::clone(cut) }),
+            };
+            self.sequence = self.sequence.wrapping_add(1);
             window.push_part(gap, 0);
             return;
         }
@@ -495,6 +503,12 @@ impl Follower {
         let written = part::write(self.sequence, &content, &self.tracks);
         self.sequence = self.sequence.wrapping_add(1);
         window.push_part(written, weight);
+        if begins
+            && !sent
+            && let Some(keyframe) = video.first()
+        {
+            window.offer_still(keyframe);
+        }
         self.began = true;
         self.hold.iter_mut().for_each(|hold| hold.wrote(position.part));
     }

@@ -14,6 +14,7 @@
 //! Source: rfc8216bis ("HTTP Live Streaming 2nd Edition"), cited by section title since drafts renumber. Left out: byte ranges,
 //! encryption, I-frame playlists, DATERANGE skipping.
 
+mod fill;
 pub mod follow;
 pub mod lint;
 pub mod packager;

@@ -1,5 +1,6 @@
 //! What viewers read: an immutable picture of the window, made anew at each change.
 
+use crate::fill::{Missing, Still};
 use bytes::Bytes;
 use headwater_media::scte35::SpliceEdge;
 use headwater_media::{Track, WallTime};
@@ -65,6 +66,8 @@ pub struct Part {
     pub(crate) duration: i64,
     pub(crate) independent: bool,
     pub(crate) gap: bool,
+    /// Of a gap: what may stand for it.
+    pub(crate) missing: Option<Missing>,
 }
 
 impl Part {
@@ -228,6 +231,8 @@ pub struct Snapshot {
     pub(crate) open: Option<Arc<Segment>>,
     pub(crate) next: Position,
     pub(crate) inits: Vec<(u32, Bytes)>,
+    /// What gaps are filled with.
+    pub(crate) still: Option<Arc<Still>>,
     pub(crate) cues: Vec<Arc<DateRange>>,
     pub(crate) ad_marks: Vec<Arc<AdMark>>,
     pub(crate) ended: bool,

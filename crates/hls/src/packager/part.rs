@@ -80,7 +80,7 @@ pub(crate) fn write(sequence: u32, content: &Content<'_>, tracks: &Tracks) -> Pa
     }
     let payloads = content.video.iter().chain(content.audio).map(|unit| &unit.data);
     let body = fmp4::fragment(sequence, &events, &runs, payloads);
-    Part { body, duration: content.end - content.start, independent: content.independent, gap: false }
+    Part { body, duration: content.end - content.start, independent: content.independent, gap: false, missing: None }
 }
 
 /// The sound of a part as slices of its body, where it stands last: whoever keeps it while the part is kept needs no further memory.

@@ -2,10 +2,11 @@
 
 use super::Tracks;
 use super::learn::{MS, Targets};
+use crate::fill::Still;
 use crate::snapshot::{AdMark, CUES_MAX, DateRange, Part, Position, RETIRED_SEGMENTS, Segment, Snapshot, window_start};
 use bytes::Bytes;
 use headwater_media::scte35::SpliceEdge;
-use headwater_media::{WallTime, fmp4};
+use headwater_media::{AccessUnit, WallTime, fmp4};
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
@@ -22,6 +23,9 @@ pub(crate) struct Window {
     discontinuities: u64,
     inits: Vec<(u32, Bytes)>,
     init_tracks: Tracks,
+    still: Option<Arc<Still>>,
+    /// Whether there was a gap since the still picture.
+    wants_still: bool,
     cues: VecDeque<Arc<DateRange>>,
     ad_marks: VecDeque<Arc<AdMark>>,
     all_independent: bool,
@@ -46,6 +50,8 @@ impl Window {
             discontinuities: 0,
             inits: Vec::new(),
             init_tracks: Tracks::default(),
+            still: None,
+            wants_still: false,
             cues: VecDeque::new(),
             ad_marks: VecDeque::new(),
             all_independent: true,
@@ -118,9 +124,19 @@ impl Window {
     pub(crate) fn push_part(&mut self, part: Part, weight: u64) {
         let open = self.open.as_mut().expect("a part is closed only after its segment was opened");
         open.duration += part.duration;
+        self.wants_still |= part.gap;
         open.parts.push(Arc::new(part));
         self.open_weight += weight;
         self.changed = true;
+    }
+
+    /// A keyframe of the tracks in use: the first one after a gap is what gaps are filled with.
+    pub(crate) fn offer_still(&mut self, keyframe: &AccessUnit) {
+        if let Some((init, _)) = self.inits.last()
+            && std::mem::take(&mut self.wants_still)
+        {
+            self.still = Some(Arc::new(Still::new(keyframe, &self.init_tracks, *init)));
+        }
     }
 
     pub(crate) fn push_cue(&mut self, cue: DateRange) {
@@ -206,6 +222,7 @@ impl Window {
             open: self.open.as_ref().filter(|open| !open.parts.is_empty()).cloned().map(Arc::new),
             next: self.next(),
             inits: self.inits.clone(),
+            still: self.still.clone(),
             cues: self.cues.iter().cloned().collect(),
             ad_marks: self.ad_marks.iter().cloned().collect(),
             ended: self.ended,

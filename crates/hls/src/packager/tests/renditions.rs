@@ -1,9 +1,11 @@
 //! Followers beside their source: the same cuts, whatever the encoder does.
 
-use super::encoder::{Encoder, events, moof};
+use super::encoder::{Encoder, events, moof, payloads};
 use super::*;
 use crate::follow::{Follower, Options as FollowerOptions, Pictures, Sound};
 use crate::lint::across;
+use crate::snapshot::Part;
+use bytes::Bytes;
 use headwater_media::{Cue, CueOwner, Keyframe};
 
 /// A source with a ladder whose pictures come some time after the source's.
@@ -227,6 +229,9 @@ fn a_dead_encoder_leaves_gaps_and_delays_nobody() {
     let gaps: Vec<u64> = snapshot.segments.iter().filter(|s| s.gap()).map(|s| s.msn()).collect();
     // Away in the third segment until the keyframe after its return.
     assert_eq!(gaps, [2]);
+    let filled = filled(snapshot, 2).unwrap();
+    assert!(filled.iter().zip(&filled[1..]).all(|(one, next)| one.to == next.from), "{filled:?}");
+    assert_eq!(filled.last().unwrap().pictures, fragments(snapshot, 3)[0].pictures[..1]);
     assert_eq!(snapshot.last(), ladder.source.snapshot().last());
     assert!(ladder.followers[0].1.text().contains("#EXT-X-GAP\n#EXTINF:2.000,\ns2.m4s\n"));
 }
@@ -346,6 +351,69 @@ fn a_woken_rendition_is_first_shown_with_a_whole_segment_and_up_to_the_live_edge
     assert_eq!(gaps(first), [0, 1, 2], "what nobody wanted");
     assert!(first.segment(3).is_some_and(|segment| segment.independent() && !segment.gap()));
     assert!(first.last() >= Some(Position { msn: 4, part: 5 }), "{:?}", first.last());
+}
+
+/// A fragment of a segment as it is sent to who does not know gaps.
+#[derive(Debug, PartialEq)]
+struct Fragment {
+    /// When its pictures begin and end, ticks.
+    from: u64,
+    to: u64,
+    /// Payloads.
+    pictures: Vec<u32>,
+    sound: Vec<u32>,
+}
+
+fn fragment(body: &Bytes) -> Fragment {
+    let part = Part { body: body.clone(), duration: 0, independent: false, gap: false, missing: None };
+    let moof = moof(&part);
+    let video = moof.traf.iter().find(|traf| traf.tfhd.track_id == 1).unwrap();
+    let from = video.tfdt.as_ref().unwrap().base_media_decode_time;
+    let lasts = video
+        .trun
+        .iter()
+        .flat_map(|trun| &trun.samples)
+        .map(|sample| u64::from(sample.duration.or(video.tfhd.default_sample_duration).unwrap()));
+    let (pictures, sound): (Vec<_>, Vec<_>) = payloads(&part).into_iter().partition(|(track, _)| *track == 1);
+    let numbers = |payloads: Vec<(u32, u32)>| payloads.into_iter().map(|(_, number)| number).collect();
+    Fragment { from, to: from + lasts.sum::<u64>(), pictures: numbers(pictures), sound: numbers(sound) }
+}
+
+/// The fragments of a segment, its gaps filled.
+fn filled(snapshot: &Snapshot, msn: u64) -> Option<Vec<Fragment>> {
+    Some(snapshot.filled(snapshot.segment(msn)?)?.iter().map(fragment).collect())
+}
+
+fn fragments(snapshot: &Snapshot, msn: u64) -> Vec<Fragment> {
+    snapshot.segment(msn).unwrap().chunks().map(fragment).collect()
+}
+
+#[test]
+fn what_was_not_made_is_the_first_picture_with_the_sources_sound_for_those_who_ask() {
+    let mut ladder = Ladder::new(&["480p30"], 0);
+    wake(&mut ladder, 3_600, 10);
+    let (made, source) = (&ladder.followers[0].1.snapshots[0], ladder.source.snapshot());
+    let first = fragments(made, 3).remove(0);
+    for msn in [1, 2] {
+        let source = fragments(source, msn);
+        let [still] = &filled(made, msn).unwrap()[..] else { panic!("one fragment") };
+        assert_eq!((still.from, still.to), (source[0].from, source.last().unwrap().to));
+        assert_eq!(still.pictures, first.pictures[..1]);
+        assert_eq!(still.sound, source.iter().flat_map(|part| part.sound.clone()).collect::<Vec<_>>());
+    }
+    assert_eq!(filled(made, 2).unwrap()[0].to, first.from);
+    assert_eq!(filled(made, 3).unwrap(), fragments(made, 3), "nothing is missing");
+}
+
+#[test]
+fn in_a_segment_that_is_made_in_part_what_is_missing_is_filled() {
+    let mut ladder = Ladder::new(&["480p30"], 0);
+    wake(&mut ladder, 1_400, 10);
+    let first = &ladder.followers[0].1.snapshots[0];
+    let fragments = filled(first, 4).unwrap();
+    assert_eq!(fragments.iter().map(|fragment| fragment.pictures.len()).collect::<Vec<_>>(), [1, 6, 6, 6, 6, 6]);
+    assert!(fragments.iter().zip(&fragments[1..]).all(|(one, next)| one.to == next.from));
+    assert_eq!(fragments[0].pictures, fragments[1].pictures[..1]);
 }
 
 #[test]
