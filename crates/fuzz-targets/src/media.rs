@@ -58,11 +58,17 @@ impl Ladder {
             Unit::FurtherConfig(id, track) if self.newest.is_none() || self.further.contains_key(&id) => {
                 let further = self.further.entry(id).or_insert_with(|| Further::new(id));
                 further.follower.handle_track(track);
+                if further.follower.poll_renewal() {
+                    self.packager.renew();
+                }
                 self.report();
             }
             Unit::FurtherAccess(id, unit) => {
                 if let Some(further) = self.further.get_mut(&id) {
                     further.take(unit);
+                    if further.follower.poll_renewal() {
+                        self.packager.renew();
+                    }
                 }
             }
             Unit::FurtherConfig(..) | Unit::FurtherSound(_) | Unit::Ignored => {}

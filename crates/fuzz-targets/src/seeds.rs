@@ -169,6 +169,7 @@ pub fn messages() -> Vec<Vec<u8>> {
     let captured = CAPTURES.iter().map(plain).flat_map(|sent| [written(&twice(&sent)), written(&sent)]);
     let made = [Sent::Legacy, Sent::Hevc, Sent::Av1, Sent::Tracks(1), Sent::Tracks(2), Sent::Sound, Sent::Pictures];
     captured
+        .chain([written(&renewed())])
         .chain(made.into_iter().flat_map(|sent| [written(&stream(sent)), written(&eventful(&stream(sent)))]))
         .collect()
 }
@@ -296,6 +297,17 @@ fn eventful(sent: &[Message]) -> Vec<Message> {
     ] {
         messages.insert(place.min(messages.len()), message);
     }
+    messages
+}
+
+/// Two tracks, of which the second is configured anew at its third keyframe, and the first is not.
+fn renewed() -> Vec<Message> {
+    let mut messages = stream(Sent::Tracks(1));
+    let mut body = messages[0].body.to_vec();
+    let level = body.len() - AVCC.len() + 3;
+    body[level] = 0x1f;
+    // Two configurations, and three messages for each picture.
+    messages.insert(2 + 3 * 40, Message { what: What::Video, step_ms: 0, body: Bytes::from(body) });
     messages
 }
 

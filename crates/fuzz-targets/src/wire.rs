@@ -32,6 +32,7 @@ pub(crate) fn command(values: &[Value]) -> Vec<u8> {
 }
 
 /// What a publisher sends up to the answer to its publish.
+#[cfg(feature = "services")]
 pub(crate) fn publish() -> Vec<u8> {
     let mut bytes = handshake();
     let properties = Object::new().with("app", "app");

@@ -5,7 +5,8 @@
 //! change from one to another at any segment. What an encoder did not deliver in time becomes a gap (EXT-X-GAP), never a delay.
 //!
 //! A rendition is either encoded here, with a keyframe wherever the source has one, or a further track that the publisher sends. The latter keeps
-//! its own decode times and B-frames; if its keyframes are not the source's, its segments begin without one, and say so.
+//! its own decode times and B-frames; if its keyframes are not the source's, its segments begin without one, and say so. If its configuration
+//! changes, the source is to have a discontinuity ([`poll_renewal`](Follower::poll_renewal)); what comes before that is a gap.
 
 mod cuts;
 mod hold;
@@ -137,6 +138,8 @@ pub struct Follower {
     last_dts: i64,
     sequence: u32,
     gaps: u64,
+    /// The configuration that a discontinuity was asked for.
+    renewal: Option<Track>,
     /// Whether the newest segment with pictures begins with a keyframe.
     aligned: bool,
     /// Whether it has a part that is no gap; nothing is published before.
@@ -173,6 +176,7 @@ impl Follower {
             last_dts: i64::MIN,
             sequence: 1,
             gaps: 0,
+            renewal: None,
             aligned: true,
             began: false,
             hold: None,
@@ -263,6 +267,22 @@ impl Follower {
     #[cfg(test)]
     pub(crate) fn is_awake(&self) -> bool {
         self.state == State::Awake
+    }
+
+    /// Whether the source is to begin anew with a discontinuity at its next keyframe ([`Packager::renew`](crate::Packager::renew)), because the
+    /// publisher has configured this track anew; told once for each configuration.
+    pub fn poll_renewal(&mut self) -> bool {
+        let changed = self.options.pictures == Pictures::Sent
+            && self.tracks.video.is_some()
+            && self.tracks.video != self.configured.video
+            && self.renewal != self.configured.video;
+        let announced = |cut: &Cut| matches!(cut, Cut::Open(opening) if opening.discontinuity);
+        let comes =
+            self.opening.as_ref().is_some_and(|opening| opening.discontinuity) || self.cuts.iter().any(announced);
+        if changed && !comes {
+            self.renewal.clone_from(&self.configured.video);
+        }
+        changed && !comes
     }
 
     /// Whether it is published: it has had a picture, or sound if it has no pictures, and is held back no more since it was woken.
@@ -434,9 +454,10 @@ impl Follower {
         }
         if let Some(opening) = self.opening.take() {
             let video = match self.options.pictures {
-                // Its keyframe may come later in the segment.
+                // Its keyframe may come later in the segment, and so may the configuration that a discontinuity was asked for.
                 Pictures::Sent => {
-                    pictures.first().map(|first| &first.track).or(self.configured.video.as_ref()).cloned()
+                    let first = pictures.first().filter(|_| begins || self.renewal.is_none());
+                    first.map(|first| &first.track).or(self.configured.video.as_ref()).cloned()
                 }
                 Pictures::Encoded | Pictures::None => pictures.first().map(|first| first.track.clone()),
             };
@@ -528,11 +549,19 @@ impl Follower {
             self.window = Some(window);
         }
         let Some(window) = &mut self.window else { return };
-        // A track that is not aligned never begins a segment, and its configuration may change all the same.
-        let changed = self.options.pictures == Pictures::Sent
-            && start.tracks.video.is_some()
-            && start.tracks.video != self.tracks.video;
-        if start.decodable || changed {
+        // A track that is not aligned never begins a segment, and its configuration may change all the same; but only at a discontinuity, as the
+        // sound's does.
+        let usable = match self.options.pictures {
+            Pictures::Sent => {
+                let same = start.tracks.video == self.tracks.video && start.decodable;
+                start.tracks.video.is_some() && (same || opening.discontinuity || self.tracks == Tracks::default())
+            }
+            Pictures::Encoded | Pictures::None => start.decodable,
+        };
+        if opening.discontinuity {
+            self.renewal = None;
+        }
+        if usable {
             let audio = start.tracks.audio.or_else(|| self.tracks.audio.take());
             self.tracks = Tracks { video: start.tracks.video, audio };
         }

@@ -43,6 +43,8 @@ pub(super) struct Cutter {
     /// The tracks of the init segment in use.
     tracks: Tracks,
     domain: Option<Domain>,
+    /// Whether the next keyframe begins a new domain for the sake of another rendition.
+    renews: bool,
     /// Sound that waits for its part, when video leads.
     audio: VecDeque<AccessUnit>,
     audio_weight: u64,
@@ -74,6 +76,7 @@ impl Cutter {
             unit_ticks: targets.unit_ticks,
             tracks: Tracks::default(),
             domain: None,
+            renews: false,
             audio: VecDeque::new(),
             audio_weight: 0,
             part_weight: 0,
@@ -172,6 +175,11 @@ impl Cutter {
         Ok(start)
     }
 
+    /// At the next keyframe a new domain begins.
+    pub(super) fn renew(&mut self) {
+        self.renews = true;
+    }
+
     /// Closes what is open; the next unit that is taken begins a new domain.
     pub(super) fn discontinuity(&mut self) {
         self.finish_domain();
@@ -220,7 +228,7 @@ impl Cutter {
             (_, _) => {
                 let same = usable && self.tracks.audio == configured.audio;
                 let keyframe = unit.keyframe == Keyframe::Yes;
-                if !same && keyframe {
+                if (!same || self.renews) && keyframe {
                     self.change_tracks(&unit, configured);
                 }
                 if usable || keyframe {
@@ -491,6 +499,7 @@ impl Cutter {
             self.audio.pop_front();
         }
         let wall = self.wall_end.map_or(now, |end| end.max(now));
+        self.renews = false;
         let discontinuity = !self.window.is_empty();
         self.open_segment(wall, true, discontinuity);
         self.part_weight = weight(&unit);

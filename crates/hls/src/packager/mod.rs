@@ -251,6 +251,14 @@ impl Packager {
         self.publish();
     }
 
+    /// A further rendition's configuration changes: at the next keyframe there is a discontinuity, as if this one's had changed, since all renditions
+    /// have the same.
+    pub fn renew(&mut self) {
+        if let Phase::Live(cutter) = &mut self.phase {
+            cutter.renew();
+        }
+    }
+
     /// Another encoder takes over: a discontinuity, and its tracks are configured anew.
     pub fn new_source(&mut self) {
         self.discontinuity();

@@ -66,10 +66,11 @@ impl Renditions {
     }
 
     /// A further track's configuration: new, changed or repeated.
-    pub(crate) fn sent_track(&mut self, id: FurtherTrack, track: Track) {
+    pub(crate) fn sent_track(&mut self, id: FurtherTrack, track: Track, packager: &mut Packager) {
         if let Some(sent) = self.sent.iter_mut().find(|sent| sent.id == id) {
             if let Some(index) = sent.slot {
                 self.slots[index].follower.handle_track(track.clone());
+                self.slots[index].renew(packager);
             }
             sent.track = track;
             return;
@@ -133,6 +134,8 @@ impl Renditions {
         self.sent[place].newest = unit.dts;
         if let Some(index) = self.sent[place].slot {
             self.slots[index].follower.handle_unit(unit);
+            // Its place may have had another configuration before.
+            self.slots[index].renew(packager);
         }
     }
 

@@ -2,9 +2,9 @@
 
 use crate::demand::Demand;
 use crate::stream::RenditionState;
-use headwater_hls::Snapshot;
 use headwater_hls::follow::Follower;
 use headwater_hls::playlist::Facts;
+use headwater_hls::{Packager, Snapshot};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -45,6 +45,13 @@ impl Slot {
     pub(super) fn leave(&mut self) {
         (self.origin, self.awake) = (Origin::Nothing, false);
         self.demand.sleep();
+    }
+
+    /// The stream has a discontinuity if what is sent for it is configured anew.
+    pub(super) fn renew(&mut self, packager: &mut Packager) {
+        if self.follower.poll_renewal() {
+            packager.renew();
+        }
     }
 
     pub(super) fn state(&self, shed: usize) -> RenditionState {

@@ -23,7 +23,7 @@ impl Session {
             Input::Unit(unit) => return self.handle_unit(unit).await,
             Input::FurtherTrack(further, track) => {
                 self.doctor.handle_further_track(further);
-                self.renditions.sent_track(further, track);
+                self.renditions.sent_track(further, track, &mut self.packager);
             }
             Input::FurtherUnit(further, unit) => self.handle_further_unit(further, unit),
             Input::FurtherSound(_) => self.doctor.handle_further_sound(),

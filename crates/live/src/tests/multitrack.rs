@@ -15,6 +15,13 @@ fn small() -> Track {
     Track::new(CodecConfig::Avc(avc::Config::parse(&avcc).unwrap()))
 }
 
+/// The same of another level.
+fn small_anew() -> Track {
+    let mut avcc = small().config.record().to_vec();
+    avcc[3] = 0x1f;
+    Track::new(CodecConfig::Avc(avc::Config::parse(&avcc).unwrap()))
+}
+
 fn further(id: u8) -> FurtherTrack {
     FurtherTrack::new(id).unwrap()
 }
@@ -30,9 +37,11 @@ struct Own {
     away: (i64, i64),
     /// Whether its message comes before that of the first track.
     before: bool,
+    /// The frame from which on it has another configuration.
+    anew: i64,
 }
 
-const ALIGNED: Own = Own { id: 1, first: 0, gop: 30, away: (0, 0), before: false };
+const ALIGNED: Own = Own { id: 1, first: 0, gop: 30, away: (0, 0), before: false, anew: i64::MAX };
 
 /// Sends `ms` of media like [`stream`], with further tracks, each of the size of [`small`].
 async fn stream_many(publisher: &Publisher, own: &[Own], ms: i64) -> Result<(), Superseded> {
@@ -49,6 +58,9 @@ async fn stream_many(publisher: &Publisher, own: &[Own], ms: i64) -> Result<(), 
             let keyframe = if keyframe { Keyframe::Yes } else { Keyframe::No };
             AccessUnit { kind, dts, pts: dts, keyframe, data: Bytes::from_static(b"payload") }
         };
+        for own in own.iter().filter(|own| own.anew == frame) {
+            publisher.send(Input::FurtherTrack(further(own.id), small_anew())).await?;
+        }
         for before in [true, false] {
             for own in own.iter().filter(|own| own.before == before && !(own.away.0..own.away.1).contains(&frame)) {
                 let keyframe = frame >= own.first && (frame - own.first) % own.gop == 0;
@@ -155,6 +167,27 @@ async fn a_track_that_is_not_aligned_is_carried_and_told() {
     let gaps = (1..snapshot.next().msn).filter_map(|msn| snapshot.segment(msn)).filter(|segment| segment.gap()).count();
     assert_eq!(gaps, 0, "only the segment in which it begins");
     assert_eq!(snapshot.last(), live.snapshot().last());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_track_that_is_configured_anew_gives_all_renditions_a_discontinuity() {
+    for before in [false, true] {
+        let world = world();
+        let publisher = world.publish().await;
+        let own = [Own { anew: 120, before, ..ALIGNED }, Own { id: 2, ..ALIGNED }];
+        stream_many(&publisher, &own, 9_000).await.unwrap();
+        let live = world.stream();
+        check(&live);
+        assert_eq!(offered(&live), ["240p30", "240p30-2"]);
+        let first = live.rendition("240p30").unwrap().watch().unwrap().borrow().clone();
+        let other = live.rendition("240p30-2").unwrap().watch().unwrap().borrow().clone();
+        assert_eq!(first.video(), Some(&small_anew()));
+        for snapshot in [&live.snapshot(), &first, &other] {
+            let text = playlist::media(snapshot, Delta::Full);
+            assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{text}");
+            assert!(!text.contains("GAP"), "{text}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

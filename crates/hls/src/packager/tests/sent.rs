@@ -184,6 +184,70 @@ fn a_track_that_stops_becomes_a_gap_and_comes_back_with_a_keyframe() {
     assert!(pair.follower.is_aligned());
 }
 
+/// A publisher whose second track is configured anew for its first keyframe after 6 s; it says so before the keyframe of the first, or after that.
+fn renewed(said_before: bool, own_start_ms: i64) -> Pair {
+    let mut pair = Pair::new();
+    let further = Encoder { audio: false, start_ms: own_start_ms, ..Encoder::default() };
+    let mut own = further.run(15_000).into_iter().map(|step| step.unit).peekable();
+    let first = |units: Vec<AccessUnit>| {
+        units.into_iter().find(|unit| unit.keyframe == Keyframe::Yes && unit.dts >= 6_000 * 90).unwrap().dts
+    };
+    let at = first(further.run(15_000).into_iter().map(|step| step.unit).collect());
+    let mut renewed = false;
+    for step in Encoder::default().run(15_000) {
+        let (video, now) = (step.unit.kind == TrackKind::Video, step.unit.dts);
+        if said_before {
+            if video && now >= at {
+                pair.configure_anew(&mut renewed);
+            }
+            pair.source_unit(step);
+        } else {
+            pair.source_unit(step);
+            if video && now >= at {
+                pair.configure_anew(&mut renewed);
+            }
+        }
+        while let Some(unit) = own.next_if(|unit| video && unit.dts <= now) {
+            pair.further_unit(unit);
+        }
+    }
+    pair
+}
+
+impl Pair {
+    fn configure_anew(&mut self, done: &mut bool) {
+        if !std::mem::replace(done, true) {
+            self.follower.handle_track(video_track(2));
+            assert!(self.follower.poll_renewal());
+            assert!(!self.follower.poll_renewal(), "it is told once");
+            self.packager.renew();
+        }
+    }
+
+    fn gap_segments(&self) -> Vec<u64> {
+        let snapshot = self.further.snapshot();
+        let segments = (0..snapshot.next().msn).filter_map(|msn| snapshot.segment(msn));
+        segments.filter(|segment| segment.parts().iter().any(|part| part.gap())).map(|segment| segment.msn()).collect()
+    }
+}
+
+#[test]
+fn a_track_that_is_configured_anew_has_its_new_init_segment_at_a_discontinuity_of_all_renditions() {
+    // The keyframes of a track that begins at 1,600 ms are not the first one's: its first segment is a gap too, and the one with the discontinuity has
+    // none before its keyframe.
+    for (said_before, own_start_ms, gaps) in [(true, 1_000, &[][..]), (false, 1_000, &[3]), (true, 1_600, &[0, 3, 4])] {
+        let mut pair = renewed(said_before, own_start_ms);
+        for viewer in [&pair.source, &pair.further] {
+            let text = viewer.text();
+            assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{text}");
+        }
+        let text = pair.further.text();
+        assert!(text.contains("#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-1.mp4\"\n"), "{text}");
+        assert_eq!(pair.gap_segments(), gaps, "{text}");
+        assert!(!pair.follower.poll_renewal());
+    }
+}
+
 #[test]
 fn what_a_track_holds_back_is_bounded() {
     let mut pair = Pair::new();
