@@ -9,7 +9,7 @@
 //! | `/api/video/v1/{region}.{account}.channel.{id}.m3u8` | multivariant playlist; 404 while offline | not |
 //! | the same with `allow_audio_only=true` | with the rendition `audio_only` | not |
 //! | `/media/{epoch}/{rendition}/media.m3u8` | newest media playlist | not |
-//! | the same with `_HLS_msn` and `_HLS_part` | the media playlist that ends with that part | briefly, never changes |
+//! | the same with `_HLS_msn` and `_HLS_part` | the media playlist once it has that part | briefly if it ends with it, else not |
 //! | `/media/{epoch}/beacon` (POST) | what a player measured | – |
 //! | `/media/v/{session}/{epoch}/…` | the same of a private or restricted channel, for one viewer session | by its viewer |
 //! | `/media/{epoch}/{rendition}/init-{n}.mp4`, `s{msn}.m4s`, `s{msn}.p{part}.m4s` | init segment, segment, part | for days, never changes |

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 /// An answer to a blocking reload is of use for six target durations. rfc8216bis, "Low-Latency Server Configuration Profile",
 /// on caching.
-const FIXED_TARGET_DURATIONS: u64 = 6;
+const EDGE_TARGET_DURATIONS: u64 = 6;
 
 /// How long a viewer who wants the sound alone waits for it: it begins with the next segment, and the first playlist has a closed one.
 const SOUND_ALONE_WAIT: Duration = Duration::from_secs(6);
@@ -288,7 +288,11 @@ pub(crate) async fn media(
     }
 }
 
-/// The playlist that ends with what was waited for; the newest when that has no text of its own.
+/// The newest playlist, which a shared cache may keep if it ends with what was waited for.
+///
+/// Who comes too late for that, because its page was asleep or its network slow, is shown the live edge at once and not one part after the other.
+/// And video.js' VHS, at the end of a segment, asks for its last part again until there is something new: it keeps the old list of parts when the
+/// next segment is hinted and has none yet, and reckons from that.
 fn reloaded(
     shared: &Shared,
     stream: &Arc<LiveStream>,
@@ -296,21 +300,19 @@ fn reloaded(
     wait_for: WaitFor,
     delta: Delta,
 ) -> Response {
-    let fixed = position(snapshot, wait_for).and_then(|position| shared.texts.at(stream, snapshot, position, delta));
-    match fixed {
-        Some(text) => {
-            let target_s = u64::try_from(snapshot.target_duration_s()).unwrap_or(1);
-            respond::playlist(text, Lifetime::Fixed(FIXED_TARGET_DURATIONS * target_s))
-        }
-        None => respond::playlist(shared.texts.newest(stream, snapshot, delta), Lifetime::Newest),
-    }
+    let text = shared.texts.newest(stream, snapshot, delta);
+    let at_the_edge = !snapshot.ended() && snapshot.last() == position(snapshot, wait_for);
+    let lifetime = if at_the_edge {
+        let target_s = u64::try_from(snapshot.target_duration_s()).unwrap_or(1);
+        Lifetime::AtTheEdge(EDGE_TARGET_DURATIONS * target_s)
+    } else {
+        Lifetime::Newest
+    };
+    respond::playlist(text, lifetime)
 }
 
-/// Which part a reload waited for. `None` at the end: from then on there is one playlist, with ENDLIST.
+/// Which part a reload waited for.
 fn position(snapshot: &Snapshot, WaitFor { msn, part }: WaitFor) -> Option<Position> {
-    if snapshot.ended() {
-        return None;
-    }
     let Some(segment) = snapshot.segment(msn) else {
         return Some(Position { msn, part: part? });
     };

@@ -29,15 +29,18 @@ pub(crate) enum Lifetime {
     Newest,
     /// It is for one viewer, and what let them see it may be used up.
     Once,
-    /// It never changes; nobody asks for it after this many seconds.
-    Fixed(u64),
+    /// It is the newest for those who ask for it in time, and a cache between them and here may keep it for so many seconds. The viewer's own may
+    /// not: one that asks for the same again wants what is new.
+    AtTheEdge(u64),
 }
 
 pub(crate) fn playlist(text: Bytes, lifetime: Lifetime) -> Response {
     let cache = match lifetime {
         Lifetime::Newest => REVALIDATE,
         Lifetime::Once => NO_STORE,
-        Lifetime::Fixed(seconds) => HeaderValue::from_str(&format!("public, max-age={seconds}")).unwrap_or(REVALIDATE),
+        Lifetime::AtTheEdge(seconds) => {
+            HeaderValue::from_str(&format!("public, max-age=0, s-maxage={seconds}")).unwrap_or(REVALIDATE)
+        }
     };
     let mut headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(CONTENT_TYPE, PLAYLIST_TYPE);
@@ -101,7 +104,7 @@ fn cut<'a>(chunks: impl Iterator<Item = &'a Bytes>, start: u64, end: u64) -> imp
 /// As `response`, but no cache that several viewers share may keep it: it would go on when the viewer's session has ended.
 pub(crate) fn for_one_viewer(mut response: Response) -> Response {
     let shared = response.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok()?.strip_prefix("public,"));
-    if let Some(rest) = shared
+    if let Some(rest) = shared.and_then(|rest| rest.split(", s-maxage").next())
         && let Ok(private) = HeaderValue::from_str(&format!("private,{rest}"))
     {
         response.headers_mut().insert(CACHE_CONTROL, private);

@@ -458,25 +458,38 @@ async fn directives_that_no_client_should_send_are_a_400() {
 }
 
 #[tokio::test]
-async fn a_blocked_reload_ends_with_its_part_and_never_changes() {
+async fn a_blocked_reload_ends_with_its_part_and_may_be_cached_and_one_that_is_late_shows_the_live_edge() {
     let (site, mut feed) = Site::live().await;
     let next = site.snapshot().next();
     let uri = site.file(&reload(next));
     let task = site.waiting(&uri).await;
-    feed.send(12).await;
+    while !task.is_finished() {
+        feed.send(1).await;
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
     let response = task.await.unwrap();
     let lifetime = 6 * site.snapshot().target_duration_s();
-    assert_eq!(response.headers()["cache-control"], format!("public, max-age={lifetime}").as_str());
+    assert_eq!(response.headers()["cache-control"], format!("public, max-age=0, s-maxage={lifetime}").as_str());
     let first = text(response).await;
     let last_part = first.lines().rfind(|line| line.starts_with("#EXT-X-PART:")).expect("parts").to_owned();
     assert!(last_part.contains(&part_file(next)), "{last_part}");
-    // Later there are more parts, and the answer is still the same.
+    // Asked for again at once, it is the same.
+    let again = site.get(&uri).await;
+    assert_eq!(again.headers()["cache-control"], format!("public, max-age=0, s-maxage={lifetime}").as_str());
+    assert_eq!(text(again).await, first);
+    // Later there are more parts; who asks for this one then has missed them.
     while site.snapshot().next() <= (Position { msn: next.msn, part: next.part + 1 }) {
         feed.send(6).await;
         tokio::task::yield_now().await;
     }
-    assert_eq!(text(site.get(&uri).await).await, first);
-    assert_ne!(text(site.get(&site.file("media.m3u8")).await).await, first);
+    let late = site.get(&uri).await;
+    let newest = site.get(&site.file("media.m3u8")).await;
+    assert_eq!(late.headers()["cache-control"], newest.headers()["cache-control"]);
+    let late = text(late).await;
+    assert_eq!(late, text(newest).await);
+    assert_ne!(late, first);
 }
 
 #[tokio::test]
