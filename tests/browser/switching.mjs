@@ -1,6 +1,6 @@
-// Switching between renditions in hls.js and in Shaka: how far what is on the screen goes on as if nothing had been switched.
+// Switching between renditions in hls.js, in Shaka and in video.js: how far what is on the screen goes on as if nothing had been switched.
 //
-//   HEADWATER_SWITCHING='{…}' node switching.mjs against a running server; for each player ("hls.js", "shaka") an object with
+//   HEADWATER_SWITCHING='{…}' node switching.mjs against a running server; for each player ("hls.js", "shaka", "video.js") an object with
 //     asleep     whether a rendition sleeps until it is first asked for
 //     plain      whether the player reads whole segments only, and plays as far behind as it then does
 //     channels   one for each try: `playback`, the multivariant playlist of a channel with a ladder, and `ingest`, where ffmpeg
@@ -22,18 +22,19 @@ import { Report } from "./report.mjs";
 const SOURCE = { width: 852, height: 480 };
 /** Down and up, over one step and over all. 640 and 284 may be asleep when they are first wanted; the second 640 is awake. */
 const WAY = [640, 852, 284, 852, 640];
-/** A player that reads whole segments has so many of them before each switch comes onto the screen that it goes a shorter way. */
-const PLAIN_WAY = [640, 284, 852];
+/** A player that reads whole segments has so many of them before each switch comes onto the screen that it goes a shorter way; so does video.js. */
+const SHORT_WAY = [640, 284, 852];
 /** The encoder's distance of keyframes. */
 const GOP_SECONDS = 1;
 /**
  * What may be left out of the stream at a switch, in pictures, and how long one may stand: in hls.js a part. In Shaka less than a group of
  * pictures: it plays 0.6 s behind the live edge and fetches the group in which it is anew, from its beginning on: the browser cannot go over
- * to it before the next keyframe, and what it has of the old rendition ends before that. A rendition that wakes has more keyframes.
+ * to it before the next keyframe, and what it has of the old rendition ends before that. A rendition that wakes has more keyframes. video.js
+ * throws away what it has and begins anew with a group.
  */
 const PART = 6;
 const GROUP = FPS * GOP_SECONDS - 1;
-const AT_SWITCH = { "hls.js": { awake: PART, asleep: PART }, shaka: { awake: GROUP, asleep: GROUP } };
+const AT_SWITCH = { "hls.js": { awake: PART, asleep: PART }, shaka: { awake: GROUP, asleep: GROUP }, "video.js": { awake: GROUP, asleep: GROUP } };
 /** One that reads whole segments goes over where one ends. A busy machine may miss a picture. */
 const AT_PLAIN_SWITCH = 1;
 const AT_SWITCH_STALL_MS = GOP_SECONDS * 1000 + 500;
@@ -45,13 +46,17 @@ const ELSEWHERE = { missing: PART, stallMs: 500 };
  */
 const SEGMENTS = 4;
 const PATIENCE_MS = 20_000;
-/** Watched after each switch has come onto the screen. */
-const AFTER_MS = 1000;
+/**
+ * Watched after each switch has come onto the screen. video.js over two ends of segments: there it reckons from a list that is older than
+ * the playlist, and would stand if a request that comes too late were not answered with what is new.
+ */
+const AFTER_MS = { "hls.js": 1000, shaka: 1000, "video.js": 4500 };
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const FILES = {
   "/hls.js": ["text/javascript", createRequire(path.resolve(here, "../../web/package.json")).resolve("hls.js/dist/hls.min.js")],
   "/shaka.js": ["text/javascript", createRequire(import.meta.url).resolve("shaka-player/dist/shaka-player.compiled.js")],
+  "/video.js": ["text/javascript", createRequire(import.meta.url).resolve("video.js/dist/video.min.js")],
   "/": ["text/html", path.join(here, "switching.html")],
 };
 
@@ -109,7 +114,7 @@ function together(steps) {
 async function plays(name, { playback, ingest, asleep, plain }, browser, port, report, timed) {
   const publisher = publish(ingest);
   const context = await browser.newContext();
-  const way = plain ? PLAIN_WAY : WAY;
+  const way = plain || name === "video.js" ? SHORT_WAY : WAY;
   try {
     const tab = await context.newPage();
     const refused = [];
@@ -133,7 +138,7 @@ async function plays(name, { playback, ingest, asleep, plain }, browser, port, r
       const came = await shows(width);
       timed.push([`${name}: ${width} comes onto the screen`, came, `${Date.now() - asked} ms after it was wanted`]);
       if (!came) return;
-      await tab.waitForTimeout(AFTER_MS);
+      await tab.waitForTimeout(AFTER_MS[name]);
     }
     const { frames, troubles, emptied } = await tab.evaluate(() => ({ frames: picture.frames, troubles, emptied: picture.emptied }));
     const found = judge(frames);
