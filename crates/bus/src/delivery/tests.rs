@@ -85,9 +85,17 @@ impl Bench {
         tokio::time::timeout(PATIENCE, self.seen.recv()).await.unwrap().unwrap()
     }
 
-    /// When the only job is due next, once it is no longer at `before`.
-    async fn rescheduled(&self, before: Timestamp) -> Timestamp {
-        eventually(async || self.store.next_due(DELIVERIES).await.unwrap().filter(|due| *due != before)).await
+    /// When the only job is due next, once that is later than the try at `tried`.
+    async fn rescheduled(&self, tried: Timestamp) -> Timestamp {
+        eventually(async || self.store.next_due(DELIVERIES).await.unwrap().filter(|due| *due > tried)).await
+    }
+
+    /// Nothing is delivered, though the bus has time for it: a delivery takes fewer looks into the store.
+    async fn nothing_happens(&mut self) {
+        for _ in 0..50 {
+            self.store.next_due(DELIVERIES).await.unwrap();
+        }
+        assert!(self.seen.try_recv().is_err());
     }
 
     async fn queue_is_empty(&self) {
@@ -152,7 +160,7 @@ async fn a_target_that_cannot_yet_is_tried_again_with_longer_waits() {
         let wait = due.since_ms(now);
         assert!((least..=most).contains(&wait), "{wait} ms");
         bench.clock.advance_ms(wait - 1);
-        assert!(bench.seen.try_recv().is_err());
+        bench.nothing_happens().await;
         bench.clock.advance_ms(1);
         assert_eq!(bench.next().await.0, due);
     }
@@ -234,7 +242,7 @@ async fn a_delay_counts_from_the_event() {
     bench.happen(1).await;
     eventually(async || bench.store.next_due(DELIVERIES).await.unwrap()).await;
     bench.clock.advance_ms(14_999);
-    assert!(bench.seen.try_recv().is_err());
+    bench.nothing_happens().await;
     bench.clock.advance_ms(1);
     assert_eq!(bench.next().await.0, START.plus_ms(15_000));
 }
@@ -257,7 +265,7 @@ async fn what_a_stopped_bus_left_is_delivered_by_the_next() {
     seen.sort_unstable();
     assert_eq!(seen, (0..250).collect::<Vec<u64>>());
     bench.queue_is_empty().await;
-    assert!(bench.seen.try_recv().is_err());
+    bench.nothing_happens().await;
 }
 
 #[tokio::test]
