@@ -93,7 +93,8 @@ def test_an_encoder_publishes_what_it_was_told_and_viewers_get_every_track(serve
     publisher = Publisher(server.rtmp_port, name).begin(both, words)
     try:
         until(lambda: renditions(server, channel) == ["640x360", "284x160"], "both renditions are offered")
-        session = ivs.get_stream_session(channelArn=channel["arn"])["streamSession"]
+        # What is sent is recorded as the stream starts, which viewers may see a moment before.
+        session = until(lambda: (lambda told: told if "ingestConfigurations" in told else None)(ivs.get_stream_session(channelArn=channel["arn"])["streamSession"]), "the start is recorded")
         video = session["ingestConfigurations"]["videoConfigurations"]
         seen = [(one["track"], one["videoWidth"], one["videoHeight"], one["targetBitrate"], one["targetFramerate"]) for one in video]
         assert seen == [("Track0", 640, 360, 500_000, 30), ("Track1", 284, 160, 200_000, 30)]

@@ -5,7 +5,8 @@
 //! request that was understood is answered with 200, also if there is nothing to configure. 400, 413, 408, 500 and 503 are for programs.
 //!
 //! *Guesses*: a stream key has 142 bits and is looked up by its hash, so guessing finds none and learns nothing; the bounds below
-//! keep guesses from taking the store's time. What is shown as a key is never logged or sent back.
+//! keep guesses from taking the store's time, and those who send slowly from taking the places of others. What is shown as a key is
+//! never logged or sent back.
 
 use crate::ServiceError;
 use crate::http::read_within;
@@ -37,8 +38,10 @@ pub const PATH: &str = "/api/v3/GetClientConfiguration";
 const BODY_BYTES_MAX: usize = 32 << 10;
 /// How long a request may take to arrive: OBS itself waits 5 s for the answer.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Requests at once, each at most [`BODY_BYTES_MAX`] and [`BODY_TIMEOUT`]; one more is answered with 503.
-const REQUESTS_MAX: usize = 128;
+/// Requests at once, most of which are still being read: 64 MB at [`BODY_BYTES_MAX`] each. One more is answered with 503.
+pub(crate) const REQUESTS_MAX: usize = 2_048;
+/// Of them, those that the store is asked for at once. The others wait for that: a moment, since it is asked for three records.
+const ASKING_MAX: usize = 32;
 /// Seconds between keyframes.
 const KEYFRAME_SECONDS: u32 = 2;
 /// Version of requests and answers; IVS documents the first, OBS 31 and later speak the second.
@@ -50,11 +53,13 @@ const SERVICE: &str = "IVS";
 struct Shared {
     control: Control,
     places: Arc<Semaphore>,
+    asking: Arc<Semaphore>,
 }
 
 /// The route.
 pub fn router(control: Control) -> Router {
-    let shared = Shared { control, places: Arc::new(Semaphore::new(REQUESTS_MAX)) };
+    let [places, asking] = [REQUESTS_MAX, ASKING_MAX].map(|count| Arc::new(Semaphore::new(count)));
+    let shared = Shared { control, places, asking };
     Router::new().route(PATH, post(answer)).with_state(shared)
 }
 
@@ -71,6 +76,7 @@ async fn answer(State(shared): State<Shared>, request: Request<Body>) -> Respons
         Ok(read) => read,
         Err((status, refusal)) => return respond(status, refusal),
     };
+    let _turn = shared.asking.acquire().await.expect("the semaphore is never closed");
     match get_client_configuration(&shared.control, &asked, peer, Timestamp::now()).await {
         Ok(configuration) => respond(StatusCode::OK, configured(version, &configuration)),
         Err(declined @ Declined::Failed(_)) => {

@@ -1,9 +1,10 @@
 //! What encoders ask before they go live, as OBS 32 and IVS' documentation word it.
 
 use super::*;
-use crate::client_configuration::{PATH, router};
+use crate::client_configuration::{PATH, REQUESTS_MAX, router};
 use axum::extract::ConnectInfo;
 use std::net::SocketAddr;
+use tokio_util::io::ReaderStream;
 
 const HERE: &str = "127.0.0.1:5000";
 const ELSEWHERE: &str = "192.0.2.7:5000";
@@ -233,4 +234,32 @@ async fn what_is_no_request_is_refused_and_never_sent_back() {
     let response = router(server.control().clone()).oneshot(get).await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert!(!logged().contains(secret));
+}
+
+#[tokio::test]
+async fn those_who_send_slowly_keep_nobody_out_until_there_are_very_many() {
+    let server = server().await;
+    let body = obs(&server.multitrack_key("ALLOW").await).to_string();
+    let router = router(server.control().clone());
+    let ask = |body: Body| router.clone().oneshot(Request::post(PATH).body(body).unwrap());
+    let mut waiting = Vec::new();
+    let mut add_silent = async || {
+        let (sender, body) = tokio::io::duplex(1);
+        let mut silent = Box::pin(ask(Body::from_stream(ReaderStream::new(body))));
+        tokio::select! {
+            biased;
+            _ = &mut silent => panic!("nothing has come that could be answered"),
+            () = std::future::ready(()) => waiting.push((sender, silent)),
+        }
+    };
+    for _ in 0..1_000 {
+        add_silent().await;
+    }
+    assert_eq!(ask(body.clone().into()).await.unwrap().status(), StatusCode::OK);
+    for _ in 1_000..REQUESTS_MAX {
+        add_silent().await;
+    }
+    assert_eq!(ask(body.clone().into()).await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(waiting);
+    assert_eq!(ask(body.into()).await.unwrap().status(), StatusCode::OK);
 }
