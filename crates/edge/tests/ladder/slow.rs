@@ -46,8 +46,8 @@ async fn a_slow_encoder_is_shed_from_the_top_and_the_ladder_comes_back() {
         }
     }
     let shed_at = stream.snapshot().next().msn;
-    // The source went on meanwhile: an encoder is judged from its sixth second on.
-    assert!(stream.snapshot().next().msn > before.msn);
+    // The source went on meanwhile.
+    assert!(stream.snapshot().next() > before);
     let whole_again = |offer: &Arc<headwater_live::Offer>| {
         offer.ladder == LadderState::Running(2) && offer.renditions.iter().all(|rendition| rendition.offered())
     };

@@ -78,9 +78,9 @@ impl Stage {
         }
     }
 
-    /// 640x480 with 30 pictures a second, a keyframe each second.
+    /// 640x480 with 30 pictures a second, a keyframe each second, for longer than any test waits.
     pub fn publish(&self) -> Child {
-        self.publish_with(1, "testsrc2=size=640x480:rate=30", "-t 60 -c:v libx264 -preset ultrafast -bf 2 -g 30")
+        self.publish_with(1, "testsrc2=size=640x480:rate=30", "-t 900 -c:v libx264 -preset ultrafast -bf 2 -g 30")
     }
 
     /// What ffmpeg makes of a test picture, with a tone. It is shot in slow motion, so that a busy machine has so many times the time for all.
