@@ -9,12 +9,8 @@
 // Prints a line for each assertion and "N passed, N failed"; ends with 1 when one failed.
 
 import { spawn } from "node:child_process";
-import fs from "node:fs";
-import http from "node:http";
-import { createRequire } from "node:module";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { launch } from "./journey.mjs";
+import { hasSegments, pages, until } from "./pages.mjs";
 import { COLUMNS, FPS, source, watch } from "./picture.mjs";
 import { Report } from "./report.mjs";
 
@@ -45,35 +41,11 @@ const ELSEWHERE = { missing: PART, stallMs: 500 };
  * has parts only for one of them if there are fewer, and breaks off, since that one has no address yet.
  */
 const SEGMENTS = 4;
-const PATIENCE_MS = 20_000;
 /**
  * Watched after each switch has come onto the screen. video.js over two ends of segments: there it reckons from a list that is older than
  * the playlist, and would stand if a request that comes too late were not answered with what is new.
  */
 const AFTER_MS = { "hls.js": 1000, shaka: 1000, "video.js": 4500 };
-
-const here = path.dirname(fileURLToPath(import.meta.url));
-const FILES = {
-  "/hls.js": ["text/javascript", createRequire(path.resolve(here, "../../web/package.json")).resolve("hls.js/dist/hls.min.js")],
-  "/shaka.js": ["text/javascript", createRequire(import.meta.url).resolve("shaka-player/dist/shaka-player.compiled.js")],
-  "/video.js": ["text/javascript", createRequire(import.meta.url).resolve("video.js/dist/video.min.js")],
-  "/": ["text/html", path.join(here, "switching.html")],
-};
-
-/** Serves the page from an origin of its own, as somebody's website would. */
-async function pages() {
-  const server = http.createServer((request, response) => {
-    const [type, file] = FILES[new URL(request.url, "http://page").pathname] ?? [];
-    if (file) response.writeHead(200, { "content-type": type }).end(fs.readFileSync(file));
-    else response.writeHead(404).end();
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return server;
-}
-
-async function until(tab, probe, argument) {
-  return tab.waitForFunction(probe, argument, { timeout: PATIENCE_MS, polling: 50 }).then(() => true, () => false);
-}
 
 /**
  * What the frames tell, in order: steps of the number, of the time on the screen and of the size. What is missing or stands within a group
@@ -182,32 +154,6 @@ function publish(ingest) {
   ffmpeg.stderr.on("data", (text) => console.error(`ffmpeg: ${String(text).trim()}`));
   const gone = new Promise((resolve) => ffmpeg.once("exit", resolve));
   return { end: () => (ffmpeg.kill("SIGKILL"), gone) };
-}
-
-/** The source's playlist, first in the multivariant one, has so many segments. */
-async function hasSegments(playback, wanted) {
-  const end = Date.now() + PATIENCE_MS;
-  while (Date.now() < end) {
-    const source = (await text(playback)).split("\n").find((line) => line && !line.startsWith("#"));
-    const segments = source ? (await text(new URL(source, playback))).split("#EXTINF:").length - 1 : 0;
-    if (segments >= wanted) return true;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  return false;
-}
-
-/** Node resolves no `*.localhost`: asks the loopback address in the channel's name. Empty while there is nothing. */
-function text(url) {
-  const { port, host, pathname, search } = new URL(url);
-  return new Promise((resolve, reject) => {
-    http
-      .get({ host: "127.0.0.1", port: port || 80, path: pathname + search, headers: { host } }, async (answer) => {
-        let body = "";
-        for await (const chunk of answer) body += chunk;
-        resolve(answer.statusCode === 200 ? body : "");
-      })
-      .on("error", reject);
-  });
 }
 
 const players = JSON.parse(process.env.HEADWATER_SWITCHING ?? "null");
