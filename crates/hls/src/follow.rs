@@ -17,7 +17,6 @@ use crate::packager::part::{self, Content};
 use crate::packager::window::Window;
 use crate::packager::{SEGMENT_BYTES_MAX, Tracks, weight};
 use crate::snapshot::{Part, Snapshot};
-use bytes::Bytes;
 pub use cuts::{Beginning, Cut, Opening, PartCut};
 use headwater_media::{AccessUnit, Keyframe, Timescale, Track, TrackKind};
 use hold::Hold;
@@ -485,17 +484,17 @@ impl Follower {
         let foreign = pictures.iter().any(|picture| self.tracks.video.as_ref() != Some(&picture.track));
         let too_large = window.open_weight() + weight > SEGMENT_BYTES_MAX;
         if missing || foreign || unconfigured || too_large {
+            if window.owes_bridge() {
+                let ticks = self.targets.map_or(MS, |targets| targets.bridge_ticks());
+                let missing = Missing { sequence: self.sequence, cut: Arc::new(cut.bridge(ticks)) };
+                self.sequence = self.sequence.wrapping_add(1);
+                window.push_bridge(Part::absent(ticks, Some(missing)));
+            }
             self.gaps += u64::from(self.began);
             self.wants_keyframe = true;
-            let gap = Part {
-                body: Bytes::new(),
-                duration: cut.end - cut.start,
-                independent: false,
-                gap: true,
-                missing: Some(Missing { sequence: self.sequence, cut: Arc::clone(cut) }),
-            };
+            let missing = Missing { sequence: self.sequence, cut: Arc::clone(cut) };
             self.sequence = self.sequence.wrapping_add(1);
-            window.push_part(gap, 0);
+            window.push_part(Part::absent(cut.end - cut.start, Some(missing)), 0);
             return;
         }
         let sent = self.options.pictures == Pictures::Sent;
@@ -521,6 +520,11 @@ impl Follower {
             independent: self.options.pictures == Pictures::None
                 || video.iter().any(|unit| unit.keyframe == Keyframe::Yes),
         };
+        if window.owes_bridge() {
+            let ticks = self.targets.map_or(MS, |targets| targets.bridge_ticks());
+            window.push_bridge(part::bridge(self.sequence, &content, ticks, &self.tracks));
+            self.sequence = self.sequence.wrapping_add(1);
+        }
         let written = part::write(self.sequence, &content, &self.tracks);
         self.sequence = self.sequence.wrapping_add(1);
         window.push_part(written, weight);
@@ -570,8 +574,17 @@ impl Follower {
         if self.tracks != Tracks::default() {
             window.set_tracks(&self.tracks);
         }
-        window.go_to(opening.msn, opening.discontinuities - u64::from(opening.discontinuity));
-        window.open_segment(opening.date, independent, opening.discontinuity);
+        let before = opening.discontinuities - u64::from(opening.discontinuity);
+        match opening.outage {
+            Some(began) => {
+                window.go_to(opening.msn - 1, before);
+                window.open_after_outage(began, opening.date, independent);
+            }
+            None => {
+                window.go_to(opening.msn, before);
+                window.open_segment(opening.date, independent, opening.discontinuity);
+            }
+        }
     }
 
     /// The pictures of a part; those that cannot be decoded are dropped.

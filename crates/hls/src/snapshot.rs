@@ -71,6 +71,11 @@ pub struct Part {
 }
 
 impl Part {
+    /// One whose media is missing, with what may stand for it.
+    pub(crate) fn absent(duration: i64, missing: Option<Missing>) -> Part {
+        Part { body: Bytes::new(), duration, independent: false, gap: true, missing }
+    }
+
     /// Whether its media is missing (GAP=YES): it has no body.
     pub fn gap(&self) -> bool {
         self.gap
@@ -111,6 +116,7 @@ pub struct Segment {
     /// How many discontinuities there were from the session's start to this segment, its own included.
     pub(crate) discontinuities: u64,
     pub(crate) init: u32,
+    pub(crate) bridge: bool,
 }
 
 impl Segment {
@@ -139,7 +145,7 @@ impl Segment {
         self.duration * 100 / 9
     }
 
-    /// When its first frame was presented at the encoder, by the server's clock.
+    /// When its first frame was presented at the encoder, by the server's clock; of a [`bridge`](Self::bridge), when the outage began.
     pub fn program_date_time(&self) -> WallTime {
         self.program_date_time
     }
@@ -157,6 +163,13 @@ impl Segment {
     /// Whether some of its media is missing (EXT-X-GAP).
     pub fn gap(&self) -> bool {
         self.parts.iter().any(|part| part.gap)
+    }
+
+    /// Whether it stands for an outage before the next segment: it shows the first picture of that once before. Players that take jumps of the
+    /// date out where the discontinuity sequence changes (Shaka) find none there: it has the discontinuity and goes on where the date was, and the
+    /// next segment has its own date.
+    pub fn bridge(&self) -> bool {
+        self.bridge
     }
 
     /// Which init segment it needs.

@@ -1,7 +1,7 @@
 //! What a source's packager tells its followers.
 
 use crate::packager::learn::Targets;
-use crate::packager::part::PlacedCue;
+use crate::packager::part::{self, PlacedCue};
 use crate::playlist::HOLD_BACK_TARGETS;
 use crate::snapshot::AdMark;
 use headwater_media::{AccessUnit, Track, WallTime};
@@ -49,8 +49,11 @@ impl Beginning {
 pub struct Opening {
     pub(crate) msn: u64,
     pub(crate) date: WallTime,
+    /// Whether it, or the bridge before it, is not continuous with what came before.
     pub(crate) discontinuity: bool,
     pub(crate) discontinuities: u64,
+    /// When the outage before it began, for which a bridge stands: the segment before.
+    pub(crate) outage: Option<WallTime>,
 }
 
 /// A part of the source.
@@ -77,5 +80,21 @@ impl PartCut {
     /// Decode time at which it begins, ticks of 90 kHz.
     pub fn start(&self) -> i64 {
         self.start
+    }
+
+    /// What stands for the outage before it, as long as that: its first sound, once before.
+    pub(crate) fn bridge(&self, ticks: i64) -> PartCut {
+        PartCut {
+            start: self.start.saturating_sub(ticks),
+            end: self.start,
+            border: self.start.saturating_add(self.shift),
+            shift: self.shift,
+            pictures: 1,
+            blocks: part::sound_before(&self.blocks, self.sound.as_ref(), self.start.saturating_sub(ticks)),
+            sound: self.sound.clone(),
+            cues: Vec::new(),
+            cue_number: self.cue_number,
+            ad_marks: Vec::new(),
+        }
     }
 }

@@ -133,7 +133,8 @@ fn parts(playlist: &ReadPlaylist, findings: &mut Findings) {
     }
 }
 
-/// EXT-X-PROGRAM-DATE-TIME stands on every segment and agrees with the durations, except across a discontinuity; it never goes back.
+/// EXT-X-PROGRAM-DATE-TIME stands on every segment and agrees with the durations, except across a discontinuity, or after it if nothing but a
+/// part's time lies between: the segment that stands for an outage has the discontinuity. It never goes back.
 fn dates(playlist: &ReadPlaylist, findings: &mut Findings) {
     for segment in &playlist.segments {
         if segment.date_us.is_none() {
@@ -150,7 +151,8 @@ fn dates(playlist: &ReadPlaylist, findings: &mut Findings) {
                 format!("{} begins {} µs before {} ends", name(after), expected - next, name(before)),
             );
         }
-        if !after.discontinuity && next > expected + DATE_SLACK_US {
+        let bridge = before.discontinuity && playlist.part_target_us.is_some_and(|target| before.duration_us <= target);
+        if !after.discontinuity && !bridge && next > expected + DATE_SLACK_US {
             findings.error(
                 "date-gap",
                 format!("{} begins {} µs after {} ends", name(after), next - expected, name(before)),

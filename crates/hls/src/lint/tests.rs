@@ -125,6 +125,26 @@ fn a_discontinuity_may_overtake_a_hint() {
 }
 
 #[test]
+fn the_date_may_jump_after_a_part_s_time_that_has_the_discontinuity() {
+    let hint = "#EXT-X-PRELOAD-HINT";
+    let (head, _) = GOOD.split_once(hint).unwrap();
+    let with = |tag: &str, duration: &str| {
+        format!(
+            "{head}#EXTINF:1.000,\ns1.m4s\n{tag}#EXT-X-PROGRAM-DATE-TIME:2026-03-01T00:00:01.500Z\n\
+             #EXT-X-PART:DURATION=0.500,URI=\"s2.p0.m4s\",INDEPENDENT=YES\n{duration}s2.m4s\n\
+             #EXT-X-PROGRAM-DATE-TIME:2026-03-01T00:00:21.500Z\n\
+             #EXT-X-PART:DURATION=1.000,URI=\"s3.p0.m4s\",INDEPENDENT=YES\n\
+             {hint}:TYPE=PART,URI=\"s3.p1.m4s\"\n"
+        )
+    };
+    let part = "#EXTINF:0.500,\n";
+    assert_eq!(Linter::new().check(&with("#EXT-X-DISCONTINUITY\n", part)), []);
+    assert_eq!(rules_of(&Linter::new().check(&with("", part))), ["date-gap"]);
+    let longer = "#EXT-X-PART:DURATION=1.000,URI=\"s2.p1.m4s\"\n#EXTINF:1.500,\n";
+    assert_eq!(rules_of(&Linter::new().check(&with("#EXT-X-DISCONTINUITY\n", longer))), ["date-gap"]);
+}
+
+#[test]
 fn every_rule_that_can_be_found_is_listed() {
     let mut found: Vec<&str> = [include_str!("rules.rs"), include_str!("mod.rs")]
         .iter()

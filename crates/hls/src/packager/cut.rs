@@ -6,7 +6,7 @@
 //! shorter than 85 % of it is the last of its segment, or contains a keyframe.
 
 use super::domain::{Domain, Drift, OpenPart};
-use super::learn::{Lesson, MS, SEGMENT_MIN, Targets, ticks};
+use super::learn::{Lesson, MS, OUTAGE_MIN_MS, SEGMENT_MIN, Targets, ticks};
 use super::part::{self, Content, PlacedCue};
 use super::splice::{Splice, Splices};
 use super::window::Window;
@@ -127,8 +127,12 @@ impl Cutter {
 
     fn open_segment(&mut self, date: WallTime, independent: bool, discontinuity: bool) {
         self.window.open_segment(date, independent, discontinuity);
+        self.tell_opening(date, discontinuity, None);
+    }
+
+    fn tell_opening(&mut self, date: WallTime, discontinuity: bool, outage: Option<WallTime>) {
         let (msn, discontinuities) = (self.window.next().msn, self.window.discontinuities());
-        self.tell(|| Cut::Open(Opening { msn, date, discontinuity, discontinuities }));
+        self.tell(|| Cut::Open(Opening { msn, date, discontinuity, discontinuities, outage }));
     }
 
     fn close_segment(&mut self) {
@@ -432,6 +436,10 @@ impl Cutter {
             cue_number: self.cue_number,
             independent,
         };
+        if self.window.owes_bridge() {
+            self.window.push_bridge(part::bridge(self.sequence, &content, self.targets.bridge_ticks(), &self.tracks));
+            self.sequence = self.sequence.wrapping_add(1);
+        }
         let written = part::write(self.sequence, &content, &self.tracks);
         self.sequence = self.sequence.wrapping_add(1);
         let position = self.window.next();
@@ -500,8 +508,16 @@ impl Cutter {
         }
         let wall = self.wall_end.map_or(now, |end| end.max(now));
         self.renews = false;
-        let discontinuity = !self.window.is_empty();
-        self.open_segment(wall, true, discontinuity);
+        match self.wall_end.filter(|began| !self.window.is_empty() && wall.since_ms(*began) > OUTAGE_MIN_MS) {
+            Some(began) => {
+                self.window.open_after_outage(began, wall, true);
+                self.tell_opening(wall, true, Some(began));
+            }
+            None => {
+                let discontinuity = !self.window.is_empty();
+                self.open_segment(wall, true, discontinuity);
+            }
+        }
         self.part_weight = weight(&unit);
         let cues = unplaced(&mut self.cues).collect();
         self.domain = Some(Domain {

@@ -14,6 +14,8 @@ pub(super) const SEGMENT_MIN: i64 = 1_900 * MS;
 const FIRST_SEGMENT_MAX: i64 = 6_000 * MS;
 /// Smallest EXT-X-TARGETDURATION.
 const TARGET_DURATION_MIN_S: i64 = 2;
+/// A pause from which on a segment stands for it. Shaka 5.2 leaves the dates be where they jump by a second or less.
+pub(super) const OUTAGE_MIN_MS: i64 = 1_000;
 /// How much sound is kept before the first picture.
 const LEAD_IN: i64 = 2_000 * MS;
 
@@ -137,6 +139,11 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
+    /// How long what stands for an outage lasts: a unit, and no longer than a part or the shortest outage.
+    pub(crate) fn bridge_ticks(&self) -> i64 {
+        self.unit_ticks.min(self.part_target_ms.min(OUTAGE_MIN_MS) * MS)
+    }
+
     /// PART-TARGET is a whole number of frames near what the latency mode aims at, rounded up to a millisecond: parts of that many frames
     /// then are never longer, and at least 85 % of it. A little is added for an encoder whose timestamps jitter.
     pub(super) fn learn(lesson: &Lesson, latency: Latency, metadata: &StreamMetadata, tracks: &Tracks) -> Targets {

@@ -83,6 +83,45 @@ pub(crate) fn write(sequence: u32, content: &Content<'_>, tracks: &Tracks) -> Pa
     Part { body, duration: content.end - content.start, independent: content.independent, gap: false, missing: None }
 }
 
+/// Writes what stands for an outage: the first picture and the first sound of what comes after it, once before. It is a gap if nothing of it can be
+/// decoded by itself.
+pub(crate) fn bridge(sequence: u32, next: &Content<'_>, ticks: i64, tracks: &Tracks) -> Part {
+    let video: Vec<AccessUnit> = next.video.first().map(|unit| earlier(unit, ticks)).into_iter().collect();
+    let audio = sound_before(next.audio, tracks.audio.as_ref(), next.start - ticks);
+    if video.iter().chain(&audio).next().is_none_or(|first| first.keyframe == Keyframe::No) {
+        return Part::absent(ticks, None);
+    }
+    let content = Content {
+        start: next.start - ticks,
+        end: next.start,
+        video: &video,
+        video_end: next.video.first().map_or(next.start, |unit| unit.dts),
+        audio: &audio,
+        cues: &[],
+        cue_number: 0,
+        independent: true,
+    };
+    write(sequence, &content, tracks)
+}
+
+/// The first sound once before, up to where it begins, and at least from there on (ticks of 90 kHz). As in any segment, the sound begins no later than
+/// the pictures: hls.js puts what follows a discontinuity where its sound begins.
+pub(crate) fn sound_before(blocks: &[AccessUnit], track: Option<&Track>, from: i64) -> Vec<AccessUnit> {
+    let Some(first) = blocks.first() else { return Vec::new() };
+    let block = i64::from(frame_samples(track));
+    let scale = track.map_or(Timescale::MILLIS, |track| track.timescale);
+    let missing = first.dts.saturating_sub(MediaTime::new(from, Timescale::VIDEO).rescale(scale).ticks);
+    // What is rounded is not made good by a block.
+    let wanted = (missing.saturating_add(block - 1 - block / 8)).div_euclid(block).max(1);
+    let count = usize::try_from(wanted).unwrap_or(1).min(blocks.len());
+    blocks[..count].iter().map(|unit| earlier(unit, block * count as i64)).collect()
+}
+
+/// A unit, so many ticks of its track before its time.
+fn earlier(unit: &AccessUnit, ticks: i64) -> AccessUnit {
+    AccessUnit { dts: unit.dts.saturating_sub(ticks), pts: unit.pts.saturating_sub(ticks), ..unit.clone() }
+}
+
 /// The sound of a part as slices of its body, where it stands last: whoever keeps it while the part is kept needs no further memory.
 pub(crate) fn sound(part: &Part, units: &[AccessUnit]) -> Vec<AccessUnit> {
     let mut rest = part.body.slice(part.body.len() - units.iter().map(|unit| unit.data.len()).sum::<usize>()..);

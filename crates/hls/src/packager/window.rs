@@ -18,6 +18,8 @@ pub(crate) struct Window {
     revision: u64,
     segments: VecDeque<Arc<Segment>>,
     open: Option<Segment>,
+    /// What will stand for the outage before the open segment, until that has a part.
+    bridge: Option<Segment>,
     open_weight: u64,
     next_msn: u64,
     discontinuities: u64,
@@ -45,6 +47,7 @@ impl Window {
             revision: 0,
             segments: VecDeque::new(),
             open: None,
+            bridge: None,
             open_weight: 0,
             next_msn: 0,
             discontinuities: 0,
@@ -106,10 +109,37 @@ impl Window {
             discontinuity,
             discontinuities: self.discontinuities,
             init: self.inits.last().map_or(0, |(index, _)| *index),
+            bridge: false,
         });
     }
 
-    /// The place of the part that comes next.
+    /// Opens a segment after an outage that began then. A bridge comes before it, with the discontinuity; its part is owed.
+    pub(crate) fn open_after_outage(&mut self, began: WallTime, program_date_time: WallTime, independent: bool) {
+        self.open_segment(began, independent, true);
+        self.bridge = self.open.take().map(|segment| Segment { bridge: true, ..segment });
+        self.next_msn += 1;
+        self.open_segment(program_date_time, independent, false);
+    }
+
+    /// Whether the part of a bridge is owed before the next part.
+    pub(crate) fn owes_bridge(&self) -> bool {
+        self.bridge.is_some()
+    }
+
+    /// The part of the bridge. Its rate of bits says nothing about the stream.
+    pub(crate) fn push_bridge(&mut self, part: Part) {
+        if let Some(bridge) = self.bridge.take() {
+            self.wants_still |= part.gap;
+            self.segments.push_back(Arc::new(Segment {
+                duration: part.duration,
+                parts: vec![Arc::new(part)],
+                ..bridge
+            }));
+            self.changed = true;
+        }
+    }
+
+    /// The place of the part that comes next, unless a bridge is owed before it.
     pub(crate) fn next(&self) -> Position {
         let part = self.open.as_ref().map_or(0, |segment| segment.parts.len());
         Position { msn: self.next_msn, part }
@@ -171,7 +201,9 @@ impl Window {
         let Some(segment) = self.open.take() else { return };
         self.open_weight = 0;
         if segment.parts.is_empty() {
-            self.discontinuities -= u64::from(segment.discontinuity);
+            let bridge = u64::from(self.bridge.take().is_some());
+            self.next_msn -= bridge;
+            self.discontinuities -= u64::from(segment.discontinuity) + bridge;
             return;
         }
         self.next_msn += 1;
@@ -220,7 +252,7 @@ impl Window {
             target_duration_s: self.targets.target_duration_s,
             segments: self.segments.iter().cloned().collect(),
             open: self.open.as_ref().filter(|open| !open.parts.is_empty()).cloned().map(Arc::new),
-            next: self.next(),
+            next: self.bridge.as_ref().map_or(self.next(), |bridge| Position { msn: bridge.msn, part: 0 }),
             inits: self.inits.clone(),
             still: self.still.clone(),
             cues: self.cues.iter().cloned().collect(),

@@ -82,7 +82,7 @@ impl Viewer {
         assert_eq!(last, closed);
     }
 
-    /// Each part that is new: its boxes are read back and its payloads noted.
+    /// Each part that is new: its boxes are read back and its payloads noted, but of those that stand for an outage and show what comes next.
     fn read_parts(&mut self, snapshot: &Snapshot) {
         while self.next < snapshot.next() {
             let Some(part) = snapshot.part(self.next) else {
@@ -90,7 +90,9 @@ impl Viewer {
                 continue;
             };
             assert_eq!(snapshot.reach(self.next.msn, Some(self.next.part)), Reach::Ready);
-            for (track, payload) in (!part.gap()).then(|| encoder::payloads(part)).into_iter().flatten() {
+            let bridge = snapshot.segment(self.next.msn).is_some_and(|segment| segment.bridge());
+            let read = (!part.gap()).then(|| encoder::payloads(part)).filter(|_| !bridge);
+            for (track, payload) in read.into_iter().flatten() {
                 self.seen.entry(track).or_default().push(payload);
             }
             self.next.part += 1;

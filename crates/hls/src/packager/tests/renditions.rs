@@ -294,6 +294,41 @@ fn discontinuities_and_cues_are_in_all_renditions() {
     }
 }
 
+#[test]
+fn an_outage_is_stood_for_in_all_renditions_and_is_a_gap_where_the_picture_is_missing() {
+    for alive in [true, false] {
+        let mut ladder = Ladder::new(&["480p30", AUDIO], 3);
+        for step in Encoder::default().run(5_000) {
+            ladder.step(step);
+        }
+        ladder.packager.discontinuity();
+        ladder.tell();
+        ladder.alive = alive;
+        if !alive {
+            ladder.encoding.clear();
+            ladder.followers[0].0.expect_from(None);
+        }
+        let again = Encoder { start_ms: 26_000, first_number: 10_000, ..Encoder::default() };
+        for step in again.run(5_000) {
+            ladder.step(Step { wall_ms: step.wall_ms + 25_000, ..step });
+        }
+        ladder.end();
+        ladder.compare();
+        let bridges = |viewer: &Viewer| -> Vec<(u64, i64, bool)> {
+            let listed = viewer.snapshot().segments.iter().filter(|segment| segment.bridge());
+            listed.map(|segment| (segment.msn(), segment.duration_us(), segment.gap())).collect()
+        };
+        let [(msn, duration_us, false)] = bridges(&ladder.source)[..] else { panic!("{:?}", bridges(&ladder.source)) };
+        assert_eq!(bridges(&ladder.followers[0].1), [(msn, duration_us, !alive)]);
+        assert_eq!(bridges(&ladder.followers[1].1), [(msn, duration_us, false)]);
+        let snapshot = ladder.followers[0].1.snapshot();
+        if alive {
+            let (bridge, next) = (fragments(snapshot, msn), fragments(snapshot, msn + 1));
+            assert_eq!((bridge[0].to, &bridge[0].pictures[..]), (next[0].from, &next[0].pictures[..1]));
+        }
+    }
+}
+
 /// A rendition that sleeps for 9.5 s and is woken then, while the source has four segments and 1.5 s of the next, a keyframe every second. Its encoder
 /// begins so long before that, and makes so many pictures in the time of one. Returns when it was first shown.
 fn wake(ladder: &mut Ladder, back_ms: i64, speed: usize) -> i64 {

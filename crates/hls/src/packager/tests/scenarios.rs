@@ -3,6 +3,7 @@
 use super::encoder::{Encoder, events, moof};
 use super::*;
 use crate::packager::Splice;
+use crate::snapshot::{Part, Segment};
 use headwater_media::{Cue, CueOwner, Keyframe, StreamMetadata};
 
 fn cue(id: &str) -> Cue {
@@ -319,6 +320,65 @@ fn a_reconnect_is_one_discontinuity_and_no_frame_is_lost() {
     assert_eq!(stage.viewer.seen[&1], stage.sent[&1]);
     assert!(stage.sent[&2].len() - stage.viewer.seen[&2].len() <= 3);
     insta::assert_snapshot!("reconnect", text);
+}
+
+/// A stream that is away for so long after five seconds and then goes on, with these parameter sets. What is listed at its end.
+fn away(pause_ms: i64, variant: u8) -> (Vec<Arc<Segment>>, Stage) {
+    let mut stage = Stage::new(Latency::Low);
+    stage.configure();
+    stage.run(Encoder::default().run(5_000));
+    stage.packager.new_source();
+    stage.look();
+    stage.packager.handle_track(video_track(variant));
+    stage.packager.handle_track(audio_track());
+    let again = Encoder { start_ms: 6_000 + pause_ms, first_number: 10_000, ..Encoder::default() };
+    let later = |step: Step| Step { wall_ms: step.wall_ms + 5_000 + pause_ms, ..step };
+    stage.run(again.run(5_000).into_iter().map(later));
+    stage.end();
+    (stage.viewer.snapshot().segments.clone(), stage)
+}
+
+#[test]
+fn after_an_outage_a_picture_stands_for_it_with_the_discontinuity_and_the_date_at_which_it_began() {
+    let (segments, stage) = away(20_000, 0);
+    let at = segments.iter().position(|segment| segment.bridge()).expect("a bridge");
+    let [before, bridge, after] = &segments[at - 1..=at + 1] else { panic!("{segments:?}") };
+    assert_eq!([before.discontinuity(), bridge.discontinuity(), after.discontinuity()], [false, true, false]);
+    assert_eq!(bridge.program_date_time(), before.program_date_time().plus_ms(before.duration_us() / 1_000));
+    assert_eq!(after.program_date_time(), START.plus_ms(25_000));
+    assert_eq!((bridge.duration_us(), bridge.parts().len(), bridge.gap()), (33_333, 1, false));
+    // The first picture and the first sound of what follows, right before them.
+    let first = encoder::payloads(&after.parts()[0]);
+    let of = |track| first.iter().find(|(known, _)| *known == track).copied().unwrap();
+    let second = (2, of(2).1 + 1);
+    assert!(first.contains(&second), "{first:?}");
+    assert_eq!(encoder::payloads(&bridge.parts()[0]), [of(1), of(2), second]);
+    let times = |part: &Part| -> Vec<u64> {
+        encoder::moof(part).traf.iter().map(|traf| traf.tfdt.as_ref().unwrap().base_media_decode_time).collect()
+    };
+    let (shown, next) = (times(&bridge.parts()[0]), times(&after.parts()[0]));
+    assert_eq!([next[0] - shown[0], next[1] - shown[1]], [3_000, 2_048]);
+    // A picture's bytes in its own time are not what the stream needs.
+    let rates = segments.iter().filter(|segment| !segment.bridge());
+    let peak = rates.map(|segment| segment.bytes() * 8_000_000 / segment.duration_us() as u64).max().unwrap();
+    assert!(stage.viewer.snapshot().bandwidth() <= peak + 1, "{} {peak}", stage.viewer.snapshot().bandwidth());
+}
+
+#[test]
+fn new_parameter_sets_after_an_outage_begin_with_what_stands_for_it() {
+    let (segments, stage) = away(20_000, 1);
+    assert_eq!(stage.viewer.text().matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    let inits: Vec<_> = segments.iter().map(|segment| (segment.bridge(), segment.init())).collect();
+    assert_eq!(inits, [(false, 0), (false, 0), (false, 0), (true, 1), (false, 1), (false, 1), (false, 1)]);
+}
+
+#[test]
+fn nothing_stands_for_a_second() {
+    for (pause_ms, bridges) in [(900, 0), (1_100, 1)] {
+        let (segments, stage) = away(pause_ms, 0);
+        assert_eq!(segments.iter().filter(|segment| segment.bridge()).count(), bridges, "{pause_ms}");
+        assert_eq!(stage.viewer.text().matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    }
 }
 
 #[test]
