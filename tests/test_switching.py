@@ -1,4 +1,4 @@
-"""Switching between renditions in hls.js, in Shaka and in video.js, in a real Chromium: tests/browser/switching.mjs tells it."""
+"""Switching between renditions in hls.js, in Shaka and in video.js, in a real Chromium: tests/browser/switching.mjs tells it; after an outage, outage.mjs."""
 
 import json
 import os
@@ -28,25 +28,35 @@ TEMPLATE = json.dumps({
 })
 
 
-def switches(server, player, asleep, plain=False, latency="LOW"):
+def channels(server, latency):
+    """One for each try."""
     template = server.folder / "switching.json"
     template.write_text(TEMPLATE)
     server.cli("deploy", template, "--stack-name", "switching", "--parameter", f"LatencyMode={latency}")
     outputs = server.outputs("switching")
-    channels = [
+    return [
         {"playback": outputs[f"Playback{index}"], "ingest": f"rtmp://127.0.0.1:{server.rtmp_port}/app/{outputs[f'StreamKey{index}']}"}
         for index in TRIES
     ]
+
+
+def passes(script, variable, options, claims):
+    """The browser's test comes to its end, and so many of its claims hold, and all."""
     done = subprocess.run(
-        ["node", "switching.mjs"], cwd=BROWSER, capture_output=True, text=True, timeout=280,
-        env={**os.environ, "HEADWATER_SWITCHING": json.dumps({player: {"asleep": asleep, "plain": plain, "channels": channels}})},
+        ["node", script], cwd=BROWSER, capture_output=True, text=True, timeout=280,
+        env={**os.environ, variable: json.dumps(options)},
     )
     print(done.stdout, done.stderr)
     closing = re.search(r"(\d+) passed, (\d+) failed", done.stdout)
     assert closing, f"the browser's test did not come to its end:\n{done.stdout}\n{done.stderr}"
     failures = [line for line in done.stdout.splitlines() if "FAILED" in line]
     assert done.returncode == 0 and closing[2] == "0", "\n".join(failures) or done.stdout
-    assert int(closing[1]) >= (16 if plain or player == "video.js" else 18)
+    assert int(closing[1]) >= claims
+
+
+def switches(server, player, asleep, plain=False, latency="LOW"):
+    options = {player: {"asleep": asleep, "plain": plain, "channels": channels(server, latency)}}
+    passes("switching.mjs", "HEADWATER_SWITCHING", options, 16 if plain or player == "video.js" else 18)
 
 
 @pytest.mark.timeout(300)
@@ -77,3 +87,10 @@ def test_a_rendition_that_sleeps_is_gone_over_to_as_well(sleepers, player):
 @pytest.mark.parametrize("player", ["hls.js", "shaka"])
 def test_a_player_of_whole_segments_goes_over_to_one_that_sleeps_without_a_lost_picture(sleepers, player):
     switches(sleepers, player, asleep=True, plain=True, latency="NORMAL")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seconds", [6, 20])
+def test_shaka_goes_on_after_an_outage_and_switches_as_ever(server, seconds):
+    """Both are longer than the second from which on Shaka takes jumps of the date out; one is longer than the window."""
+    passes("outage.mjs", "HEADWATER_OUTAGE", {"seconds": seconds, "channels": channels(server, "LOW")}, 10)
