@@ -72,7 +72,9 @@ fn allowed(parameter: &Parameter, value: &str) -> Result<(), Fault> {
             return Err(refused(format!("must be one of {}", allowed.join(", "))));
         }
         if matches!(parameter.parameter_type, ParameterType::Number | ParameterType::Numbers) {
-            let number: f64 = item.parse().map_err(|_| refused("must be a number".into()))?;
+            // "NaN" and "inf" are numbers to Rust, and a NaN is neither too small nor too large.
+            let number = item.parse().ok().filter(|number: &f64| number.is_finite());
+            let number = number.ok_or_else(|| refused("must be a number".into()))?;
             if parameter.value_min.is_some_and(|min| number < min) {
                 return Err(refused(format!("must be at least {}", parameter.value_min.unwrap_or_default())));
             }
@@ -102,8 +104,9 @@ fn compiled(pattern: &str) -> Result<(Regex, &str), Fault> {
         let (limit, actual) = (PATTERN_BYTES_MAX, pattern.len());
         return Err(Fault::Limit { what: "bytes of AllowedPattern", limit, actual });
     }
-    let whole = format!("^(?:{pattern})$");
-    let regex = RegexBuilder::new(&whole).size_limit(COMPILED_BYTES_MAX).build().map_err(|_| Fault::Expected {
+    let build = |text: &str| RegexBuilder::new(text).size_limit(COMPILED_BYTES_MAX).build();
+    // By itself first: `a)|(?:b` is none, and would be two halves of one with the anchors.
+    let regex = build(pattern).and_then(|_| build(&format!("^(?:{pattern})$"))).map_err(|_| Fault::Expected {
         expected: "a regular expression for AllowedPattern".into(),
         found: format!("{pattern:?}"),
     })?;

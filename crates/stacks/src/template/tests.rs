@@ -152,6 +152,19 @@ Resources: {T: {Type: Test::Thing, Properties: {Mode: !Ref Mode, Count: !Ref Siz
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_no_number_and_half_a_pattern_are_refused() {
+    let template = |parameter: &str| format!("Parameters: {{P: {parameter}}}\nResources: {{T: {{Type: Test::Thing}}}}");
+    let bounded = template("{Type: Number, MinValue: 1, MaxValue: 10}");
+    for value in ["NaN", "inf", "-infinity", "1e999"] {
+        let told = mistakes(&bounded, &[("P", value)]).await;
+        assert!(told.contains("must be a number"), "{value}: {told}");
+    }
+    // With the anchors around it, it would let through all that begins with an a.
+    let told = mistakes(&template("{Type: String, AllowedPattern: 'a)|(?:b'}"), &[("P", "a and more")]).await;
+    assert!(told.contains("a regular expression for AllowedPattern"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn functions_give_their_values() {
     let template = r#"
 Parameters:
