@@ -6,6 +6,7 @@ import pathlib
 import pwd
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -24,6 +25,8 @@ TEMPLATE = json.dumps({
 })
 #: Of the stream, which a player shall have got through.
 SECONDS = 5
+#: Pictures of the encoders here in a second, and how long one of them is away, in seconds.
+RATE, OUTAGE = 30, 3
 #: Segments that a rendition slept through and a player begins with, at most, and how long one lasts.
 GAPS = 4
 SEGMENT = 2
@@ -127,6 +130,29 @@ def test_vlc_plays(server, encoders, tmp_path):
     file = tmp_path / "vlc.ts"
     with live_stream(server, encoders, stack="players"):
         is_whole(recorded(vlc(playback, file), file))
+
+
+def test_gstreamer_goes_on_when_the_encoder_comes_back(server, encoders, tmp_path):
+    """Cut and back within the reconnect window: the recording gets more pictures than there were before the cut. VLC 3 ends there."""
+    playback = playback_of(server, "BASIC")
+    ingest = f"rtmp://127.0.0.1:{server.rtmp_port}/app/{server.outputs('players')['StreamKey']}"
+    file = tmp_path / "outage.ts"
+    pictures = lambda: len(packets(file).get("video", [])) if file.exists() else 0
+    began = time.monotonic()
+    encoder = encoders(ingest)
+    until(lambda: (server.media_playlist(playback) or ("", ""))[1].count("#EXTINF:") >= 3, "three segments")
+    watching = gstreamer(playback, file)
+    try:
+        until(pictures, "the player plays", 60, every=0.5)
+        encoder.cut()
+        before = RATE * (time.monotonic() - began)
+        time.sleep(OUTAGE)
+        encoders(ingest)
+        until(lambda: pictures() > before + RATE, "the player shows what came after the outage", 60, every=0.5)
+        assert watching.poll() is None
+    finally:
+        watching.kill()
+        watching.wait()
 
 
 def test_gstreamer_plays(server, encoders, playback, tmp_path):
