@@ -23,14 +23,14 @@ const SHORT_WAY = [640, 284, 852];
 /** The encoder's distance of keyframes. */
 const GOP_SECONDS = 1;
 /**
- * What may be left out of the stream at a switch, in pictures, and how long one may stand: in hls.js a part. In Shaka less than a group of
+ * What may be left out of the stream at a switch, in pictures, and how long one may stand: mostly nothing in hls.js, and, as in Shaka, less than a group of
  * pictures: it plays 0.6 s behind the live edge and fetches the group in which it is anew, from its beginning on: the browser cannot go over
  * to it before the next keyframe, and what it has of the old rendition ends before that. A rendition that wakes has more keyframes. video.js
  * throws away what it has and begins anew with a group.
  */
 const PART = 6;
 const GROUP = FPS * GOP_SECONDS - 1;
-const AT_SWITCH = { "hls.js": { awake: PART, asleep: PART }, shaka: { awake: GROUP, asleep: GROUP }, "video.js": { awake: GROUP, asleep: GROUP } };
+const AT_SWITCH = { "hls.js": { awake: GROUP, asleep: GROUP }, shaka: { awake: GROUP, asleep: GROUP }, "video.js": { awake: GROUP, asleep: GROUP } };
 /** One that reads whole segments goes over where one ends. A busy machine may miss a picture. */
 const AT_PLAIN_SWITCH = 1;
 const AT_SWITCH_STALL_MS = GOP_SECONDS * 1000 + 500;

@@ -2,8 +2,8 @@
 
 use super::stage::{PATIENCE, Stage, check, made, run, texts};
 use bytes::Bytes;
-use headwater_live::LadderState;
 use headwater_live::ladder::{self, Encoder};
+use headwater_live::{LadderState, LiveStream, RenditionState};
 use headwater_media::FurtherTrack;
 use headwater_media::flv::mux::further_body;
 use headwater_rtmp::client::{self, Event};
@@ -127,7 +127,10 @@ async fn two_tracks_of_a_publisher_are_two_renditions() {
         publisher
     });
 
-    let stream = stage.stream("two renditions", |stream| stream.offer().renditions.len() == 1).await;
+    // It is known before its first playlist, which says what it is like.
+    let is_made =
+        |stream: &LiveStream| matches!(&stream.offer().renditions[..], [one] if one.state == RenditionState::Made);
+    let stream = stage.stream("two renditions", is_made).await;
     assert_eq!((stream.offer().ladder.clone(), stream.offer().source), (LadderState::Sent, true));
     let enough = async {
         let mut small = made(&stream, "180p30");
