@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,20 @@ def until(condition, what, seconds=20.0, every=0.05):
         if time.monotonic() > end:
             pytest.fail(f"not within {seconds} s: {what}")
         time.sleep(every)
+
+
+def in_browser(script, variable, options, timeout):
+    """Runs a script of tests/browser to its end, where all of its claims must hold; how many there were."""
+    done = subprocess.run(
+        ["node", script], cwd=ROOT / "tests" / "browser", capture_output=True, text=True, timeout=timeout,
+        env={**os.environ, variable: json.dumps(options)},
+    )
+    print(done.stdout, done.stderr)
+    closing = re.search(r"(\d+) passed, (\d+) failed", done.stdout)
+    assert closing, f"the browser's test did not come to its end:\n{done.stdout}\n{done.stderr}"
+    failures = [line for line in done.stdout.splitlines() if "FAILED" in line]
+    assert done.returncode == 0 and closing[2] == "0", "\n".join(failures) or done.stdout
+    return int(closing[1])
 
 
 class Response:

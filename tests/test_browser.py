@@ -1,19 +1,15 @@
 """A viewer's whole evening in a real Chromium and its main points in a real Firefox, against the real server: tests/browser/journey.mjs and firefox.mjs tell it."""
 
 import http.server
-import json
 import os
 import pathlib
-import re
 import shutil
-import subprocess
 import threading
 
 import pytest
 
-from conftest import ROOT
+from conftest import in_browser
 
-BROWSER = ROOT / "tests" / "browser"
 TEMPLATE = """
 Resources:
   Channel: {Type: 'AWS::IVS::Channel', Properties: {Name: evening}}
@@ -69,16 +65,7 @@ def an_evening(server, levers, tmp_path, script, **more):
         "restartServer": ["curl", "-sS", "-f", "-X", "POST", f"{address}/restart"],
         **more,
     }
-    done = subprocess.run(
-        ["node", script], cwd=BROWSER, capture_output=True, text=True, timeout=400,
-        env={**os.environ, "HEADWATER_BROWSER": json.dumps(options)},
-    )
-    print(done.stdout, done.stderr)
-    closing = re.search(r"(\d+) passed, (\d+) failed", done.stdout)
-    assert closing, f"the browser's test did not come to its end:\n{done.stdout}\n{done.stderr}"
-    failures = [line for line in done.stdout.splitlines() if "FAILED" in line]
-    assert done.returncode == 0 and closing[2] == "0", "\n".join(failures) or done.stdout
-    return int(closing[1])
+    return in_browser(script, "HEADWATER_BROWSER", options, 400)
 
 
 @pytest.mark.timeout(420)

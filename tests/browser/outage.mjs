@@ -7,11 +7,8 @@
 //
 // Prints a line for each assertion and "N passed, N failed"; ends with 1 when one failed.
 
-import { spawn } from "node:child_process";
-import { launch } from "./journey.mjs";
-import { hasSegments, pages, until } from "./pages.mjs";
-import { COLUMNS, FPS, source, watch } from "./picture.mjs";
-import { Report } from "./report.mjs";
+import { hasSegments, inBrowser, inPace, publish, until } from "./pages.mjs";
+import { COLUMNS, FPS, watch } from "./picture.mjs";
 
 /** With one further rendition, so that two cores have time to spare. */
 const SOURCE = { width: 640, height: 360 };
@@ -25,28 +22,6 @@ const AT_SWITCH_STALL_MS = 1500;
 /** An encoder that comes back has its first part after 200 ms, and a player asks for it within a second. ffmpeg takes its time to begin. */
 const RETURN_MS = 5000;
 
-class Publisher {
-  #began = Date.now();
-
-  /** The picture's number goes on with the time. */
-  constructor(ingest) {
-    this.ingest = ingest;
-    this.publish();
-  }
-
-  publish() {
-    this.first = Math.ceil(((Date.now() - this.#began) / 1000) * FPS);
-    this.ffmpeg = spawn("ffmpeg", [...source({ ...SOURCE, first: this.first }), "-f", "flv", this.ingest], { stdio: ["ignore", "ignore", "pipe"] });
-    this.ffmpeg.stderr.on("data", (text) => console.error(`ffmpeg: ${String(text).trim()}`));
-    this.gone = new Promise((resolve) => this.ffmpeg.once("exit", resolve));
-  }
-
-  async cut() {
-    this.ffmpeg.kill("SIGKILL");
-    await this.gone;
-  }
-}
-
 /** The longest time that a picture stood from then on, ms; until now if it still stands. */
 function stood(frames, since, now) {
   const times = [...frames.map(({ at }) => at).filter((at) => at > since), now];
@@ -55,7 +30,8 @@ function stood(frames, since, now) {
 
 /** The claims that hang on the machine's pace are pushed to `timed` and not reported. */
 async function outlasts(seconds, { playback, ingest }, browser, port, report, timed) {
-  const publisher = new Publisher(ingest);
+  const started = Date.now();
+  let publisher = publish(ingest, SOURCE);
   const context = await browser.newContext();
   try {
     const tab = await context.newPage();
@@ -69,7 +45,9 @@ async function outlasts(seconds, { playback, ingest }, browser, port, report, ti
     await publisher.cut();
     const cut = Date.now();
     await tab.waitForTimeout(seconds * 1000);
-    publisher.publish();
+    // The picture's number goes on with the time.
+    const first = Math.ceil(((Date.now() - started) / 1000) * FPS);
+    publisher = publish(ingest, { ...SOURCE, first });
     const back = Date.now();
     const asked = [];
     for (const [ms, width] of SWITCHES) {
@@ -80,7 +58,7 @@ async function outlasts(seconds, { playback, ingest }, browser, port, report, ti
     await tab.waitForTimeout(AFTER_MS);
     const now = Date.now();
     const { frames, troubles } = await tab.evaluate(() => ({ frames: picture.frames, troubles }));
-    const resumed = frames.find(({ number }) => number >= publisher.first)?.at ?? now;
+    const resumed = frames.find(({ number }) => number >= first)?.at ?? now;
     timed.push(["the picture comes back with the encoder", resumed - back < RETURN_MS, `${Math.round(resumed - back)} ms after it, ${Math.round(resumed - cut)} ms after it went`]);
     const steps = frames.slice(1).filter(({ number }, index) => number < frames[index].number);
     report.check("pictures go on and never back", steps.length === 0, `${frames.length} pictures, ${steps.length} steps back`);
@@ -99,32 +77,6 @@ async function outlasts(seconds, { playback, ingest }, browser, port, report, ti
   }
 }
 
-const options = JSON.parse(process.env.HEADWATER_OUTAGE ?? "null");
-if (!options) {
-  console.error("nothing to test: set HEADWATER_OUTAGE (see the top of outage.mjs)");
-  process.exit(2);
-}
-const report = new Report();
-const server = await pages();
-const browser = await launch({});
-try {
-  // What a busy machine does to a player's pace only ever adds: one try of several must keep it.
-  for (const [index, channel] of options.channels.entries()) {
-    const timed = [];
-    await outlasts(options.seconds, channel, browser, server.address().port, report, timed);
-    const missed = timed.filter(([, holds]) => !holds);
-    if (missed.length === 0 || index === options.channels.length - 1) {
-      timed.forEach((claim) => report.check(...claim));
-      break;
-    }
-    report.note(`try ${index + 1} of ${options.channels.length} was too slow: ${missed.map(([claim, , fact]) => `${claim} — ${fact}`).join("; ")}`);
-  }
-} catch (error) {
-  report.broke(error);
-} finally {
-  await browser.close();
-  server.close();
-  server.closeAllConnections();
-}
-report.close();
-process.exit(report.failed > 0 ? 1 : 0);
+await inBrowser("HEADWATER_OUTAGE", ({ seconds, channels }, browser, port, report) =>
+  inPace(channels, (channel, timed) => outlasts(seconds, channel, browser, port, report, timed), report),
+);

@@ -1,4 +1,4 @@
-// Switching between renditions in hls.js, in Shaka and in video.js: how far what is on the screen goes on as if nothing had been switched.
+// Switching between renditions in hls.js and in Shaka: how far what is on the screen goes on as if nothing had been switched. video.js only plays.
 //
 //   HEADWATER_SWITCHING='{…}' node switching.mjs against a running server; for each player ("hls.js", "shaka", "video.js") an object with
 //     asleep     whether a rendition sleeps until it is first asked for
@@ -8,29 +8,32 @@
 //
 // Prints a line for each assertion and "N passed, N failed"; ends with 1 when one failed.
 
-import { spawn } from "node:child_process";
-import { launch } from "./journey.mjs";
-import { hasSegments, pages, until } from "./pages.mjs";
-import { COLUMNS, FPS, source, watch } from "./picture.mjs";
-import { Report } from "./report.mjs";
+import { hasSegments, inBrowser, inPace, publish, until } from "./pages.mjs";
+import { COLUMNS, FPS, watch } from "./picture.mjs";
 
 /** Small, so that two cores encode it, encode its ladder and decode it with time to spare. */
 const SOURCE = { width: 852, height: 480 };
 /** Down and up, over one step and over all. 640 and 284 may be asleep when they are first wanted; the second 640 is awake. */
 const WAY = [640, 852, 284, 852, 640];
-/** A player that reads whole segments has so many of them before each switch comes onto the screen that it goes a shorter way; so does video.js. */
-const SHORT_WAY = [640, 284, 852];
+/** A player that reads whole segments has so many of them before each switch comes onto the screen that it goes a shorter way. */
+const PLAIN_WAY = [640, 284, 852];
 /** The encoder's distance of keyframes. */
 const GOP_SECONDS = 1;
 /**
- * What may be left out of the stream at a switch, in pictures, and how long one may stand: mostly nothing in hls.js, and, as in Shaka, less than a group of
+ * What may be left out of the stream at a switch, in pictures, and how long one may stand: in hls.js a part. In Shaka less than a group of
  * pictures: it plays 0.6 s behind the live edge and fetches the group in which it is anew, from its beginning on: the browser cannot go over
- * to it before the next keyframe, and what it has of the old rendition ends before that. A rendition that wakes has more keyframes. video.js
- * throws away what it has and begins anew with a group.
+ * to it before the next keyframe, and what it has of the old rendition ends before that. A rendition that wakes has more keyframes.
  */
 const PART = 6;
 const GROUP = FPS * GOP_SECONDS - 1;
-const AT_SWITCH = { "hls.js": { awake: GROUP, asleep: GROUP }, shaka: { awake: GROUP, asleep: GROUP }, "video.js": { awake: GROUP, asleep: GROUP } };
+const AT_SWITCH = { "hls.js": { awake: PART, asleep: PART }, shaka: { awake: GROUP, asleep: GROUP } };
+/**
+ * hls.js in low latency fetches the group in which its buffer ends, 18 to 30 pictures ahead. If the browser has decoded past that group's beginning
+ * by then, some seven pictures ahead, it goes over at the next keyframe, and what lies between is in neither rendition. So it matters at which
+ * picture of a group the switch is asked for: at these the bound above holds; once more it is asked for where it does not.
+ */
+const GOOD_PLACE = [15, 20];
+const BAD_PLACE = { place: [24, 28], to: 852, missing: GROUP };
 /** One that reads whole segments goes over where one ends. A busy machine may miss a picture. */
 const AT_PLAIN_SWITCH = 1;
 const AT_SWITCH_STALL_MS = GOP_SECONDS * 1000 + 500;
@@ -41,11 +44,14 @@ const ELSEWHERE = { missing: PART, stallMs: 500 };
  * has parts only for one of them if there are fewer, and breaks off, since that one has no address yet.
  */
 const SEGMENTS = 4;
+/** Watched after each switch has come onto the screen. */
+const AFTER_MS = 1000;
 /**
- * Watched after each switch has come onto the screen. video.js over two ends of segments: there it reckons from a list that is older than
- * the playlist, and would stand if a request that comes too late were not answered with what is new.
+ * video.js is watched over four ends of segments and keeps its rendition: when it changes it in low latency, VHS now and then asks for the new
+ * playlist once and never again. At an end it reckons from a list that is older than the playlist, and would stand if a request that comes too late
+ * were not answered with what is new.
  */
-const AFTER_MS = { "hls.js": 1000, shaka: 1000, "video.js": 4500 };
+const STEADY_MS = 9000;
 
 /**
  * What the frames tell, in order: steps of the number, of the time on the screen and of the size. What is missing or stands within a group
@@ -77,6 +83,15 @@ function judge(frames) {
   return { ...found, elsewhere: elsewhere.missing, stallMs: elsewhere.stood };
 }
 
+/** Waits until the picture on the screen is at one of these places in its group. */
+function atPlace(tab, span) {
+  const isThere = ([group, [first, last]]) => {
+    const place = (picture.frames.at(-1)?.number ?? -1) % group;
+    return first <= place && place <= last;
+  };
+  return tab.waitForFunction(isThere, [FPS * GOP_SECONDS, span], { polling: "raf" });
+}
+
 /** What is missing in all steps, and the longest time that a picture stood in one. */
 function together(steps) {
   return { missing: steps.reduce((sum, { missing }) => sum + missing, 0), stood: Math.max(0, ...steps.map(({ stood }) => stood)) };
@@ -84,9 +99,11 @@ function together(steps) {
 
 /** The claims that hang on the machine's pace are pushed to `timed` and not reported. */
 async function plays(name, { playback, ingest, asleep, plain }, browser, port, report, timed) {
-  const publisher = publish(ingest);
+  const publisher = publish(ingest, { ...SOURCE, gopSeconds: GOP_SECONDS });
   const context = await browser.newContext();
-  const way = plain || name === "video.js" ? SHORT_WAY : WAY;
+  const byPlace = name === "hls.js" && !plain;
+  const steady = name === "video.js";
+  const way = steady ? [] : plain ? PLAIN_WAY : byPlace ? [...WAY, BAD_PLACE.to] : WAY;
   try {
     const tab = await context.newPage();
     const refused = [];
@@ -104,13 +121,15 @@ async function plays(name, { playback, ingest, asleep, plain }, browser, port, r
     await tab.waitForTimeout(2000);
     // The beginning, with its way to the live edge, is not what is tested.
     await tab.evaluate(() => picture.frames.splice(0, picture.frames.length - 1));
-    for (const width of way) {
+    if (steady) await tab.waitForTimeout(STEADY_MS);
+    for (const [index, width] of way.entries()) {
+      if (byPlace) await atPlace(tab, index < WAY.length ? GOOD_PLACE : BAD_PLACE.place);
       const asked = Date.now();
       await tab.evaluate((width) => void choose(width), width);
       const came = await shows(width);
       timed.push([`${name}: ${width} comes onto the screen`, came, `${Date.now() - asked} ms after it was wanted`]);
       if (!came) return;
-      await tab.waitForTimeout(AFTER_MS[name]);
+      await tab.waitForTimeout(AFTER_MS);
     }
     const { frames, troubles, emptied } = await tab.evaluate(() => ({ frames: picture.frames, troubles, emptied: picture.emptied }));
     const found = judge(frames);
@@ -120,8 +139,9 @@ async function plays(name, { playback, ingest, asleep, plain }, browser, port, r
     report.check(`${name}: every picture can be read`, found.unreadable === 0, `${found.unreadable} not`);
     for (const [index, { to, missing, step, stood }] of found.switches.entries()) {
       const wakes = asleep && to !== SOURCE.width && sizes.indexOf(to) === index;
-      const most = plain ? AT_PLAIN_SWITCH : AT_SWITCH[name][wakes ? "asleep" : "awake"];
-      const claim = `${name}: the switch to ${to}${wakes ? ", which was asleep," : ""} leaves out ${most} pictures and stands ${AT_SWITCH_STALL_MS} ms at most`;
+      const bad = byPlace && index === WAY.length;
+      const most = bad ? BAD_PLACE.missing : plain ? AT_PLAIN_SWITCH : AT_SWITCH[name][wakes ? "asleep" : "awake"];
+      const claim = `${name}: the switch to ${to}${wakes ? ", which was asleep," : ""}${bad ? ", asked for shortly before a group's end," : ""} leaves out ${most} pictures and stands ${AT_SWITCH_STALL_MS} ms at most`;
       timed.push([claim, missing <= most && stood <= AT_SWITCH_STALL_MS, `${missing} missing; a step of ${step} after ${stood} ms`]);
     }
     timed.push([`${name}: at most ${ELSEWHERE.missing} pictures are missing elsewhere`, found.elsewhere <= ELSEWHERE.missing, `${found.elsewhere}`]);
@@ -131,47 +151,12 @@ async function plays(name, { playback, ingest, asleep, plain }, browser, port, r
     timed.push([`${name}: the player had nothing to complain of`, troubles.every((text) => !text.includes("fatal")), troubles.join("; ")]);
   } finally {
     await context.close();
-    await publisher.end();
+    await publisher.cut();
   }
 }
 
-/**
- * Plays on one channel after another until the claims about pace hold: what a busy machine does to a player's pace only ever adds. What a
- * player must never do, it must not do in any of the tries.
- */
-async function inPace(name, { asleep, plain, channels }, browser, port, report) {
-  for (const [index, channel] of channels.entries()) {
-    const timed = [];
-    await plays(name, { ...channel, asleep, plain }, browser, port, report, timed);
-    const missed = timed.filter(([, holds]) => !holds);
-    if (missed.length === 0 || index === channels.length - 1) return timed.forEach((claim) => report.check(...claim));
-    report.note(`try ${index + 1} of ${channels.length} was too slow: ${missed.map(([claim, , fact]) => `${claim} — ${fact}`).join("; ")}`);
+await inBrowser("HEADWATER_SWITCHING", async (players, browser, port, report) => {
+  for (const [name, { channels, ...how }] of Object.entries(players)) {
+    await inPace(channels, (channel, timed) => plays(name, { ...channel, ...how }, browser, port, report, timed), report);
   }
-}
-
-function publish(ingest) {
-  const ffmpeg = spawn("ffmpeg", [...source({ ...SOURCE, gopSeconds: GOP_SECONDS }), "-f", "flv", ingest], { stdio: ["ignore", "ignore", "pipe"] });
-  ffmpeg.stderr.on("data", (text) => console.error(`ffmpeg: ${String(text).trim()}`));
-  const gone = new Promise((resolve) => ffmpeg.once("exit", resolve));
-  return { end: () => (ffmpeg.kill("SIGKILL"), gone) };
-}
-
-const players = JSON.parse(process.env.HEADWATER_SWITCHING ?? "null");
-if (!players) {
-  console.error("nothing to test: set HEADWATER_SWITCHING (see the top of switching.mjs)");
-  process.exit(2);
-}
-const report = new Report();
-const server = await pages();
-const browser = await launch({});
-try {
-  for (const [name, channels] of Object.entries(players)) await inPace(name, channels, browser, server.address().port, report);
-} catch (error) {
-  report.broke(error);
-} finally {
-  await browser.close();
-  server.close();
-  server.closeAllConnections();
-}
-report.close();
-process.exit(report.failed > 0 ? 1 : 0);
+});
