@@ -13,6 +13,7 @@
 //! | `/media/{epoch}/beacon` (POST) | what a player measured | – |
 //! | `/media/v/{session}/{epoch}/…` | the same of a private or restricted channel, for one viewer session | by its viewer |
 //! | `/media/{epoch}/{rendition}/init-{n}.mp4`, `s{msn}.m4s`, `s{msn}.p{part}.m4s` | init segment, segment, part | for days, never changes |
+//! | a segment with gaps | what stands in for it, as it is now | not |
 //!
 //! Source: rfc8216bis, "Playlist Delivery Directives", "Blocking Playlist Reload", "Partial Segments"; for the multivariant playlist's
 //! address and its failures, Amazon IVS. Left out: compression (playlists are below 4 KB).

@@ -150,10 +150,7 @@ async fn segment(shared: &Shared, watch: Snapshots, msn: u64, range: Range) -> R
     });
     match found.await {
         Ok(Some(Whole::Made(segment))) => respond::media(range, segment.chunks(), segment.bytes()),
-        Ok(Some(Whole::Filled(chunks))) => {
-            let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-            respond::media(range, chunks.iter(), bytes)
-        }
+        Ok(Some(Whole::Filled(chunks))) => respond::stand_in(&chunks),
         Ok(None) => not_found("there is no such segment"),
         Err(given_up) => playlist::respond_given_up(given_up),
     }

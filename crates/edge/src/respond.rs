@@ -89,6 +89,17 @@ pub(crate) fn media<'a>(range: Range, mut chunks: impl Iterator<Item = &'a Bytes
     response
 }
 
+/// What stands for a segment with gaps, whole, whatever range was asked for: it may be another one a moment later, so nobody may keep it or piece it
+/// together.
+pub(crate) fn stand_in(chunks: &[Bytes]) -> Response {
+    let length = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+    let mut response = media(Range::All, chunks.iter(), length);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.remove(ACCEPT_RANGES);
+    response
+}
+
 /// The slices of `chunks` that cover the bytes from `start` to before `end`.
 fn cut<'a>(chunks: impl Iterator<Item = &'a Bytes>, start: u64, end: u64) -> impl Iterator<Item = Bytes> {
     let mut at = 0;
